@@ -42,8 +42,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	       "Name another one: make PYTHON=python3.12 install" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "error: $(PYTHON) comes without venv; install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@echo "Installing into $(VENV) (the first time it downloads several hundred MB; log in $(VENV)/install.log)"
+	@echo "Installing into $(VENV): several hundred MB the first time, a few minutes (details in $(VENV)/install.log)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --log $(VENV)/install.log \
-	  -c constraints.txt -e '.[service,training,dev]'
+	@$(BIN)/python -m pip install -c constraints.txt -e '.[service,training,dev]' > $(VENV)/install.log 2>&1 || { \
+	  tail -n 20 $(VENV)/install.log >&2; exit 1; }
 	@touch $@

@@ -1,6 +1,6 @@
 """A PostgreSQL database and a Redis key prefix for one run of the tests: `scratch.py create|drop NAME`.
 
-`create` prints the variables to export, or ends with status 1 and a reason where one of the two does not answer.
+`create` prints the variables to export, or a reason and status 1 where one of the two does not answer.
 `drop` removes the database and every key under the prefix, and touches nothing else.
 """
 
