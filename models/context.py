@@ -230,8 +230,7 @@ class ContextSchema(BaseModel):
             declared = ", ".join(self.names) or "none"
             raise DataError(f"context.{unknown[0]}: expected one of the declared keys ({declared})")
         raw = [
-            np.nan if (value := values.get(field.name)) is None else field.parse(value)
-            for field in self.fields
+            np.nan if (value := values.get(field.name)) is None else field.parse(value) for field in self.fields
         ]
         return np.array(raw, np.float32)
 
