@@ -92,8 +92,7 @@ class ClockField(_Declared):
 
     def is_valid(self, raw: Float[ndarray, "*shape"]) -> Bool[ndarray, "*shape"]:
         """Whether each hour lies in [0, 24) or is absent."""
-        valid: Bool[ndarray, "*shape"] = np.isnan(raw) | ((raw >= 0) & (raw < 24))
-        return valid
+        return np.isnan(raw) | ((raw >= 0) & (raw < 24))
 
     def expand(self, raw: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape 2"]:
         """Return sine and cosine of the hour's angle."""
@@ -134,8 +133,7 @@ class NumberField(_Declared):
 
     def is_valid(self, raw: Float[ndarray, "*shape"]) -> Bool[ndarray, "*shape"]:
         """Whether each number lies on the interval or is absent."""
-        valid: Bool[ndarray, "*shape"] = np.isnan(raw) | ((raw >= self.low) & (raw <= self.high))
-        return valid
+        return np.isnan(raw) | ((raw >= self.low) & (raw <= self.high))
 
     def expand(self, raw: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape 1"]:
         """Return the number, low at -1 and high at 1."""
@@ -172,15 +170,11 @@ class CategoryField(_Declared):
 
     def is_valid(self, raw: Float[ndarray, "*shape"]) -> Bool[ndarray, "*shape"]:
         """Whether each value is the place of a label or absent."""
-        valid: Bool[ndarray, "*shape"] = np.isnan(raw) | (
-            (raw >= 0) & (raw < len(self.values)) & (raw == np.floor(raw))
-        )
-        return valid
+        return np.isnan(raw) | ((raw >= 0) & (raw < len(self.values)) & (raw == np.floor(raw)))
 
     def expand(self, raw: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape V"]:
         """Return a one at the label's place and zeros elsewhere."""
-        places = np.arange(len(self.values))
-        return np.equal(raw[..., None], places).astype(np.float64)
+        return (raw[..., None] == np.arange(len(self.values))).astype(np.float64)
 
 
 ContextField = Annotated[ClockField | NumberField | CategoryField, Field(discriminator="kind")]
