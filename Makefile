@@ -26,7 +26,7 @@ check: $(INSTALLED) ## lint, format, types, import contracts, compose file
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 prove: $(INSTALLED) ## run the slow proofs (soak, chaos, paper scale)
