@@ -1,4 +1,4 @@
-"""What every test stands on: seeded randomness, an environment without surprises, and no network but this machine."""
+"""What every test stands on: seeded randomness, no stray settings, and no network but this machine."""
 
 import os
 import socket

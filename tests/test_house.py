@@ -1,4 +1,4 @@
-"""Every module can be imported, each in its place: the service without PyTorch, the command line without anything heavy."""
+"""Every module can be imported: the service without PyTorch, the command line without anything heavy."""
 
 import importlib
 import pkgutil
