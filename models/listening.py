@@ -9,7 +9,7 @@ Legend: B listeners · S sessions · P plays · C context fields
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from hashlib import blake2b
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -153,7 +153,7 @@ class Listening:
         starts = self.play_start[self.session_start]
         return np.diff(self.session_start) + np.diff(starts)
 
-    def select(self, listeners: Int[ndarray, " b"]) -> Self:
+    def select(self, listeners: Int[ndarray, " b"]) -> "Listening":
         """Return the given listeners, in the given order; one may be asked for more than once."""
         sessions, session_start = _gather(self.session_start, listeners)
         plays, play_start = _gather(self.play_start, sessions)
@@ -166,7 +166,7 @@ class Listening:
             **{name: getattr(self, name)[plays] for name in _PLAY_COLUMNS},
         )
 
-    def segment(self, first: Int[ndarray, " B"], stop: Int[ndarray, " B"]) -> Self:
+    def segment(self, first: Int[ndarray, " B"], stop: Int[ndarray, " B"]) -> "Listening":
         """Return, of each listener, the tokens `first:stop`: plays cut off at either end, sessions kept whole.
 
         A session whose boundary token falls before `first` keeps its report and mode if any of its plays
@@ -202,7 +202,7 @@ class Listening:
 
     def with_play(
         self, song: Int[ndarray, " B"], engagement: Float[ndarray, " B"], played_at: Float[ndarray, " B"]
-    ) -> Self:
+    ) -> "Listening":
         """Return the listening with one more play at the end of each listener's last session.
 
         The play carries engagement only: what an imagined play may carry (SCIENCE §1, presence bits). The

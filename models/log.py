@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from uuid import uuid4
 
 import numpy as np
@@ -72,7 +72,7 @@ class Log:
         sessions: pl.DataFrame,
         plays: pl.DataFrame,
         embeddings: Mapping[str, Float[ndarray, "songs width"]],
-    ) -> Self:
+    ) -> "Log":
         """Return the log that the tables make, checked, converted to the stored types and put in order.
 
         Columns whose values may be absent, and tags, may be left out.
@@ -128,7 +128,7 @@ class Log:
             played_at=_unix_seconds(plays["played_at"]),
         )
 
-    def select_listeners(self, listener_ids: Collection[str]) -> Self:
+    def select_listeners(self, listener_ids: Collection[str]) -> "Log":
         """Return the log of these listeners alone, in this log's order; songs and embeddings stay whole.
 
         Raises:
