@@ -1,0 +1,1 @@
+"""The networks: pure functions of their weights; how they are trained is written elsewhere."""

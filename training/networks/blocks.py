@@ -1,0 +1,71 @@
+"""A transformer block: attention to what came before, then a small network at each position.
+
+No positional encoding: the causal mask alone tells order (AMRS §4.3, the configuration without PE). Padding
+stands at the end of a window, where causality hides it, so no padding mask is needed.
+
+Legend: B histories · T positions, oldest first · D width · H heads
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CausalAttention(nn.Module):
+    """Each position reads every position up to and including itself."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.project = nn.Linear(width, 3 * width)
+        self.merge = nn.Linear(width, width)
+
+    def forward(self, stream: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return what each position reads."""
+        batch, length, width = stream.shape
+        split = self.project(stream).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # (B, H, T, D/H) each
+        dropout = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        return self.merge(read.transpose(1, 2).reshape(batch, length, width))
+
+
+class Block(nn.Module):
+    """Pre-norm attention and pre-norm network, each added to the stream."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = CausalAttention(width, heads, dropout)
+        self.network_norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, stream: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return the stream after this block."""
+        stream = stream + self.dropout(self.attention(self.attention_norm(stream)))
+        return stream + self.dropout(self.narrow(F.gelu(self.widen(self.network_norm(stream)))))
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw one module's weights small and normal, biases zero; to be given to `Module.apply`."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def stack(width: int, blocks: int, heads: int, dropout: float) -> nn.ModuleList:
+    """Return freshly drawn blocks; the last layer of each branch starts small, so that depth starts calm."""
+    return nn.ModuleList(_calm(Block(width, heads, dropout), (2 * blocks) ** -0.5) for _ in range(blocks))
+
+
+def _calm(block: Block, scale: float) -> Block:
+    block.apply(initialise)
+    with torch.no_grad():
+        block.attention.merge.weight.mul_(scale)
+        block.narrow.weight.mul_(scale)
+    return block

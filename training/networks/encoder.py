@@ -1,0 +1,87 @@
+"""The history encoder: tokens → one state per prefix of the history, the empty prefix first.
+
+Token = song part + feature part: the song part is linear, so it can be computed once per catalogue; where no
+song stands, its vector is zero and so is its part. Source: AMRS §3.2–3.3, without positional encoding.
+
+Legend: B histories · L tokens, oldest first, padding at the end · K song width · F features · D width
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+
+from models.errors import ConfigError
+from training.networks.blocks import initialise, stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """What fixes the history encoder's weights and forward pass; nothing about training."""
+
+    width: int = 64
+    blocks: int = 2
+    heads: int = 4
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ConfigError(f"width must divide by heads; got {self.width} and {self.heads}")
+        if self.blocks < 1 or not 0 <= self.dropout < 1:
+            raise ConfigError(
+                f"an encoder needs a block and dropout in [0, 1); got {self.blocks} and {self.dropout}"
+            )
+
+
+class HistoryEncoder(nn.Module):
+    """A causal transformer over BOS and the tokens."""
+
+    standard: Tensor
+
+    def __init__(self, config: EncoderConfig, *, song_width: int, standard: Float[ndarray, "F F"]) -> None:
+        """Draw the weights.
+
+        Args:
+            config: the architecture.
+            song_width: K, the reading's.
+            standard: `standardisation` of the training tokens.
+        """
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.register_buffer("standard", torch.from_numpy(standard.astype(np.float32)))
+        self.song_part = nn.Linear(song_width, width, bias=False)
+        self.feature_part = nn.Sequential(nn.Linear(len(standard), width), nn.GELU(), nn.Linear(width, width))
+        self.begin = nn.Parameter(torch.zeros(width))
+        self.blocks = stack(width, config.blocks, config.heads, config.dropout)
+        self.norm = nn.LayerNorm(width)
+        self.song_part.apply(initialise)
+        self.feature_part.apply(initialise)
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.config.width
+
+    def forward(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D"]:
+        """Return the state after every prefix, the empty one first.
+
+        Args:
+            song: song vectors; zeros where a token has no song.
+            features: as the tokeniser makes them.
+        """
+        return self.encode(self.song_part(song), features)
+
+    def encode(
+        self, song_part: Float[Tensor, "B L D"], features: Float[Tensor, "B L F"]
+    ) -> Float[Tensor, "B L+1 D"]:
+        """Return the same from song parts that were computed before: what an exported graph is given."""
+        tokens = song_part + self.feature_part(features @ self.standard)
+        begin = self.begin.expand(len(tokens), 1, -1)
+        stream = torch.cat([begin, tokens], dim=1)  # (B, L+1, D)
+        for block in self.blocks:
+            stream = block(stream)
+        return self.norm(stream)

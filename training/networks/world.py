@@ -1,0 +1,111 @@
+"""The factorized world model: a state of the history and a candidate song → the feedback to expect.
+
+One pass over the history, then any number of songs through the head. The head's first layer is linear in
+[state ; song], so the song's share of it can be computed once per catalogue. Source: AMRS §3.3.
+
+Legend: B histories · L tokens · K song width · F features · D state width · H hidden width · M members
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.affect import SIGNALS
+from models.errors import ConfigError
+from training.networks.blocks import initialise
+from training.networks.encoder import EncoderConfig, HistoryEncoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldModelConfig:
+    """What fixes a world model's weights and forward pass; nothing about training."""
+
+    encoder: EncoderConfig
+    hidden: int = 128
+    """H, the head's."""
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ConfigError(f"the head needs a hidden unit; got {self.hidden}")
+
+
+class FeedbackHead(nn.Module):
+    """A light network on [state ; song]; logits of the four signals."""
+
+    def __init__(self, *, width: int, song_width: int, hidden: int, mean: Float[ndarray, " 4"]) -> None:
+        """Draw the weights; before training, the head predicts the given mean of each signal."""
+        super().__init__()
+        self.state_part = nn.Linear(width, hidden)
+        self.song_part = nn.Linear(song_width, hidden, bias=False)
+        self.output = nn.Linear(hidden, len(SIGNALS))
+        self.apply(initialise)
+        with torch.no_grad():
+            self.output.weight.mul_(0.1)
+            self.output.bias.copy_(torch.from_numpy(np.log(mean / (1 - mean))))
+
+    def forward(
+        self, state: Float[Tensor, "*shape D"], song_part: Float[Tensor, "*shape H"]
+    ) -> Float[Tensor, "*shape 4"]:
+        """Return logits, from the song's share of the hidden layer; leading axes broadcast."""
+        return self.output(F.gelu(self.state_part(state) + song_part))
+
+
+class WorldModel(nn.Module):
+    """History encoder and feedback head."""
+
+    def __init__(
+        self,
+        config: WorldModelConfig,
+        *,
+        song_width: int,
+        standard: Float[ndarray, "F F"],
+        mean: Float[ndarray, " 4"],
+    ) -> None:
+        """Draw the weights.
+
+        Args:
+            config: the architecture.
+            song_width: K, the reading's.
+            standard: `standardisation` of the training tokens.
+            mean: of each signal over the training plays, in (0, 1).
+        """
+        super().__init__()
+        self.config = config
+        self.encoder = HistoryEncoder(config.encoder, song_width=song_width, standard=standard)
+        self.head = FeedbackHead(
+            width=config.encoder.width, song_width=song_width, hidden=config.hidden, mean=mean
+        )
+
+    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D"]:
+        """Return the state after every prefix of each history, the empty one first."""
+        return self.encoder(song, features)
+
+    def predict(self, state: Float[Tensor, "*left D"], song: Float[Tensor, "*right K"]) -> Float[Tensor, "... 4"]:
+        """Return the logits of the four signals if that song is played next; leading axes broadcast."""
+        return self.head(state, self.head.song_part(song))
+
+    def forward(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L 4"]:
+        """Return, for every token, the logits of its feedback given the tokens before it and its own song."""
+        return self.predict(self.states(song, features)[:, :-1], song)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """World models that differ in their seeds and in the listeners they were shown (bootstrapped by listener)."""
+
+    members: Sequence[WorldModel]
+
+    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B M L+1 D"]:
+        """Return every member's state after every prefix."""
+        return torch.stack([member.states(song, features) for member in self.members], dim=1)
+
+    def predict(self, state: Float[Tensor, "B M D"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
+        """Return every member's prediction, in [0, 1], of the four signals of N candidate songs each."""
+        logits = [member.predict(state[:, m, None], song) for m, member in enumerate(self.members)]
+        return torch.stack(logits, dim=1).sigmoid()
