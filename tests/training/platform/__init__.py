@@ -1,0 +1,1 @@
+"""The simulated platform behaves as its decision page says."""

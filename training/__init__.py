@@ -1,0 +1,1 @@
+"""From listening logs to a judged, sealed bundle; PyTorch lives here and nowhere else."""
