@@ -279,8 +279,8 @@ def _spaces_on_disk(folder: Path) -> set[str]:
 def _with_absent_columns(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with the columns left out whose values may be absent, null in every row."""
     left_out = [column for column in table.columns if column.name not in frame.columns]
-    absent = [pl.lit(None, column.type).alias(column.name) for column in left_out if column.nullable]
-    absent += [pl.lit([], column.type).alias(column.name) for column in left_out if column.name == "tags"]
+    absent = [pl.lit(None, column.stored.dtype).alias(column.name) for column in left_out if column.nullable]
+    absent += [pl.lit([], column.stored.dtype).alias(column.name) for column in left_out if column.name == "tags"]
     return frame.with_columns(absent)
 
 

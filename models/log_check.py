@@ -53,7 +53,7 @@ def check_tables(
     for file, frame in frames.items():
         table = tables(description.context)[file]
         complaints += _check_columns(table, frame)
-        usable = [column for column in table.columns if _is_usable(column, frame)]
+        usable = [column for column in table.columns if column.is_readable_in(frame)]
         sound[file] = frame.select(column.name for column in usable)
         for column in usable:
             complaints += _check_values(file, column, frame[column.name])
@@ -90,19 +90,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _is_usable(column: Column, frame: pl.DataFrame) -> bool:
-    return column.name in frame.columns and column.accepts(frame.schema[column.name])
-
-
 def _check_columns(table: Table, frame: pl.DataFrame) -> Iterator[Complaint]:
     """Complain of columns that are missing, unknown, or of another type."""
     for column in table.columns:
         if column.name not in frame.columns:
             present = ", ".join(frame.columns) or "no columns"
-            yield Complaint(table.file, None, column.name, f"a column of type {column.type}", present)
-        elif not column.accepts(frame.schema[column.name]):
+            yield Complaint(table.file, None, column.name, f"a column of type {column.stored.dtype}", present)
+        elif not column.is_readable_in(frame):
             found = f"type {frame.schema[column.name]}"
-            yield Complaint(table.file, None, column.name, f"type {column.type}", found)
+            yield Complaint(table.file, None, column.name, f"type {column.stored.dtype}", found)
     for name in frame.columns:
         if table.column(name) is None:
             expected = f"only the columns {', '.join(column.name for column in table.columns)}"
@@ -115,8 +111,8 @@ def _check_values(file: str, column: Column, values: pl.Series) -> Iterator[Comp
         yield from complain_of_rows(file, column.name, values.is_null(), "a value", values)
     if column.rule is None or values.dtype == pl.Null:
         return
-    if column.type.is_float():
-        values = values.cast(column.type)
+    if column.stored.dtype.is_float():
+        values = values.cast(column.stored.dtype)
     broken = values.is_not_null() & ~column.rule.holds(values).fill_null(value=True)
     yield from complain_of_rows(file, column.name, broken, column.rule.expected, values)
 

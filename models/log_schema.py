@@ -72,25 +72,32 @@ class Rule:
 class Column:
     """One column of a table."""
 
-    name: str
-    type: pl.DataType
-    """As stored; any width of the same family is read and converted."""
+    stored: pl.Field
+    """Name and type on disk; any width of the same family of types is read and converted."""
     nullable: bool = False
     rule: Rule | None = None
 
-    def accepts(self, found: pl.DataType) -> bool:
-        """Whether a column of the found type can be read as this one without changing its meaning."""
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.stored.name
+
+    def is_readable_in(self, frame: pl.DataFrame) -> bool:
+        """Whether the frame has this column in a type that can be converted without a change of meaning."""
+        if self.name not in frame.columns:
+            return False
+        stored, found = self.stored.dtype, frame.schema[self.name]
         if found == pl.Null:
             return self.nullable
-        if self.type.is_float():
+        if stored.is_float():
             return found.is_float()
-        if self.type.is_integer():
+        if stored.is_integer():
             return found.is_integer()
-        if isinstance(self.type, pl.Datetime):
-            return isinstance(found, pl.Datetime) and found.time_zone == self.type.time_zone
-        if self.type == pl.String:
+        if isinstance(stored, pl.Datetime):
+            return isinstance(found, pl.Datetime) and found.time_zone == stored.time_zone
+        if stored == pl.String:
             return found in (pl.String, pl.Categorical, pl.Enum)
-        return found == self.type
+        return found == stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Table:
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a valid frame in the stored types and order of columns."""
-        return frame.select(pl.col(column.name).cast(column.type) for column in self.columns)
+        return frame.select(pl.col(column.name).cast(column.stored.dtype) for column in self.columns)
 
 
 def _one_of(labels: list[str]) -> Rule:
@@ -137,47 +144,47 @@ _TIME: Final = pl.Datetime("us", "UTC")
 SONGS: Final = Table(
     SONGS_FILE,
     (
-        Column(name="song_id", type=_TEXT, rule=_ID),
-        Column(name="title", type=_TEXT, nullable=True),
-        Column(name="artist", type=_TEXT, nullable=True),
-        Column(name="duration_seconds", type=pl.Float64(), nullable=True, rule=_POSITIVE),
-        Column(name="tags", type=pl.List(pl.String()), rule=_NO_BLANK_TAG),
-        Column(name="tag_valence", type=_F32, nullable=True, rule=_UNIT),
-        Column(name="tag_arousal", type=_F32, nullable=True, rule=_UNIT),
+        Column(stored=pl.Field("song_id", _TEXT), rule=_ID),
+        Column(stored=pl.Field("title", _TEXT), nullable=True),
+        Column(stored=pl.Field("artist", _TEXT), nullable=True),
+        Column(stored=pl.Field("duration_seconds", pl.Float64()), nullable=True, rule=_POSITIVE),
+        Column(stored=pl.Field("tags", pl.List(pl.String())), rule=_NO_BLANK_TAG),
+        Column(stored=pl.Field("tag_valence", _F32), nullable=True, rule=_UNIT),
+        Column(stored=pl.Field("tag_arousal", _F32), nullable=True, rule=_UNIT),
     ),
 )
 LISTENERS: Final = Table(
     LISTENERS_FILE,
     (
-        Column(name="listener_id", type=_TEXT, rule=_ID),
-        Column(name="population", type=_TEXT, rule=_POPULATION),
-        Column(name="consent", type=pl.Boolean()),
+        Column(stored=pl.Field("listener_id", _TEXT), rule=_ID),
+        Column(stored=pl.Field("population", _TEXT), rule=_POPULATION),
+        Column(stored=pl.Field("consent", pl.Boolean())),
     ),
 )
 _SESSION_COLUMNS: Final = (
-    Column(name="session_id", type=_TEXT, rule=_ID),
-    Column(name="listener_id", type=_TEXT, rule=_ID),
-    Column(name="mode", type=_TEXT, rule=_MODE),
-    Column(name="started_at", type=_TIME),
-    Column(name="ended_at", type=_TIME, nullable=True),
-    Column(name="before_valence", type=_F32, nullable=True, rule=_UNIT),
-    Column(name="before_arousal", type=_F32, nullable=True, rule=_UNIT),
-    Column(name="after_valence", type=_F32, nullable=True, rule=_UNIT),
-    Column(name="after_arousal", type=_F32, nullable=True, rule=_UNIT),
+    Column(stored=pl.Field("session_id", _TEXT), rule=_ID),
+    Column(stored=pl.Field("listener_id", _TEXT), rule=_ID),
+    Column(stored=pl.Field("mode", _TEXT), rule=_MODE),
+    Column(stored=pl.Field("started_at", _TIME)),
+    Column(stored=pl.Field("ended_at", _TIME), nullable=True),
+    Column(stored=pl.Field("before_valence", _F32), nullable=True, rule=_UNIT),
+    Column(stored=pl.Field("before_arousal", _F32), nullable=True, rule=_UNIT),
+    Column(stored=pl.Field("after_valence", _F32), nullable=True, rule=_UNIT),
+    Column(stored=pl.Field("after_arousal", _F32), nullable=True, rule=_UNIT),
 )
 PLAYS: Final = Table(
     PLAYS_FILE,
     (
-        Column(name="session_id", type=_TEXT, rule=_ID),
-        Column(name="position", type=pl.Int32(), rule=_NOT_NEGATIVE),
-        Column(name="song_id", type=_TEXT, rule=_ID),
-        Column(name="played_at", type=_TIME, nullable=True),
-        Column(name="mode", type=_TEXT, nullable=True, rule=_MODE),
-        Column(name="engagement", type=_F32, nullable=True, rule=_UNIT),
-        Column(name="rating", type=pl.Int8(), nullable=True, rule=_LIKE),
-        Column(name="valence", type=_F32, nullable=True, rule=_UNIT),
-        Column(name="arousal", type=_F32, nullable=True, rule=_UNIT),
-        Column(name="propensity", type=_F32, nullable=True, rule=_PROBABILITY),
+        Column(stored=pl.Field("session_id", _TEXT), rule=_ID),
+        Column(stored=pl.Field("position", pl.Int32()), rule=_NOT_NEGATIVE),
+        Column(stored=pl.Field("song_id", _TEXT), rule=_ID),
+        Column(stored=pl.Field("played_at", _TIME), nullable=True),
+        Column(stored=pl.Field("mode", _TEXT), nullable=True, rule=_MODE),
+        Column(stored=pl.Field("engagement", _F32), nullable=True, rule=_UNIT),
+        Column(stored=pl.Field("rating", pl.Int8()), nullable=True, rule=_LIKE),
+        Column(stored=pl.Field("valence", _F32), nullable=True, rule=_UNIT),
+        Column(stored=pl.Field("arousal", _F32), nullable=True, rule=_UNIT),
+        Column(stored=pl.Field("propensity", _F32), nullable=True, rule=_PROBABILITY),
     ),
 )
 
@@ -206,8 +213,7 @@ def sessions_table(context: ContextSchema) -> Table:
     """Return the sessions table, with one column for each context field."""
     fields = (
         Column(
-            name=context_column(field.name),
-            type=_F32,
+            stored=pl.Field(context_column(field.name), _F32),
             nullable=True,
             rule=_context_rule(field),
         )
