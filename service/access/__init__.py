@@ -1,0 +1,1 @@
+"""Who may call: nobody but this machine, or whoever holds a key."""

@@ -1,0 +1,130 @@
+"""The kinds of values on the wire, each strict, each with words for what it expects.
+
+JSON has one kind of number and no times; what Python or pydantic would kindly convert ("1.5" to 1.5, true to 1)
+is refused here, because a kindness in a clinic's data is an error nobody sees.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from models.affect import Affect
+from service.clock import Instant, from_datetime, to_datetime
+
+EXPECTED: Final = "expected"
+"""The type of the validation errors whose message is already in the words of this project."""
+
+
+def expected(words: str) -> WrapValidator:
+    """Return a validator that refuses in these words what the field's own rules refuse."""
+
+    def check(value: Any, valid: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return valid(value)
+        except ValidationError:
+            raise refusal(words, value) from None
+
+    return WrapValidator(check)
+
+
+def refusal(words: str, value: Any) -> PydanticCustomError:
+    """Return the error that says what was expected and what came."""
+    return PydanticCustomError(EXPECTED, "expected {words}, got {came}", {"words": words, "came": shown(value)})
+
+
+def shown(value: Any) -> str:
+    """Return a value as JSON, cut to what fits a message."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,128}$"
+RECOMMENDATION_ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,512}$"
+
+Id = Annotated[
+    str,
+    StringConstraints(pattern=ID_PATTERN),
+    expected("an id of 1 to 128 characters from A–Z a–z 0–9 . _ : -"),
+]
+RecommendationId = Annotated[
+    str,
+    StringConstraints(pattern=RECOMMENDATION_ID_PATTERN),
+    expected("an id of 1 to 512 characters from A–Z a–z 0–9 . _ : -"),
+]
+Unit = Annotated[float, Field(ge=0, le=1), expected("a number from 0 to 1")]
+Rating = Annotated[int, Field(ge=0, le=1), expected("1 (like) or 0 (dislike)")]
+ModeName = Annotated[
+    Literal["energize", "focus", "calm", "sleep", "unspecified"],
+    expected("one of energize, focus, calm, sleep, unspecified"),
+]
+PopulationName = Annotated[
+    Literal["clinical", "consumer", "unspecified"],
+    expected("one of clinical, consumer, unspecified"),
+]
+SongCount = Annotated[int, Field(ge=1, le=20), expected("a whole number from 1 to 20")]
+PageSize = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _parse_moment(value: Any) -> Instant:
+    words = "an RFC 3339 time with an offset"
+    if not isinstance(value, str) or len(value) > 64 or "T" not in value.upper():
+        raise refusal(words, value)
+    try:
+        moment = datetime.fromisoformat(value.upper())
+        if moment.tzinfo is None:
+            raise refusal(words, value)
+        return from_datetime(moment.astimezone(UTC))
+    except (ValueError, OverflowError):
+        raise refusal(words, value) from None
+
+
+Moment = Annotated[
+    Instant,
+    BeforeValidator(_parse_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="validation"),
+]
+"""A time that came in."""
+
+Time = Annotated[
+    Instant,
+    PlainSerializer(lambda instant: to_datetime(instant).isoformat().replace("+00:00", "Z"), return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+"""A time that goes out, in UTC."""
+
+
+class Incoming(BaseModel):
+    """A body, or a part of one, that a caller sends: nothing is converted, nothing unknown is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Outgoing(BaseModel):
+    """A body, or a part of one, that goes out."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Report(Incoming):
+    """What a listener said of their affect."""
+
+    valence: Unit
+    arousal: Unit
+
+    def to_affect(self) -> Affect:
+        """Return the report as a point of the circumplex."""
+        return Affect(self.valence, self.arousal)

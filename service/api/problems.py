@@ -1,0 +1,150 @@
+"""Errors on the wire: the one table from what went wrong to `application/problem+json` (RFC 9457).
+
+The rest of the service raises errors that know no HTTP. A message reaches the caller only where the error was
+raised on purpose; what nobody expected is told as nothing but its request id.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from models.errors import AmrsError, BundleError, DataError, GateError, Unavailable, UnknownSong
+from service.access.keys import Unauthorized
+from service.api.fields import EXPECTED, shown
+from service.api.strict import BodyTooLarge, MalformedBody, WrongContentType
+from service.errors import (
+    CatalogueGap,
+    Conflict,
+    IdConflict,
+    NotFound,
+    SessionEnded,
+    StageConflict,
+    StaleMemory,
+    UnknownBundle,
+    UnknownListener,
+    UnknownRecommendation,
+    UnknownSession,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of answer to something that went wrong."""
+
+    status: int
+    name: str
+    """The last part of the problem's type, `urn:amrs:problem:<name>`."""
+    title: str
+    headers: Mapping[str, str] | None = None
+
+
+_RETRY: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+
+INVALID: Final = Problem(422, "invalid", "The request is not of this shape")
+UNEXPECTED: Final = Problem(500, "unexpected", "Something went wrong here")
+
+PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
+    MalformedBody: Problem(400, "malformed-body", "The body cannot be read"),
+    Unauthorized: Problem(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
+    BodyTooLarge: Problem(413, "body-too-large", "The body is too long"),
+    WrongContentType: Problem(415, "wrong-content-type", "The body must be JSON"),
+    UnknownListener: Problem(404, "unknown-listener", "There is no such listener"),
+    UnknownSession: Problem(404, "unknown-session", "There is no such session"),
+    UnknownRecommendation: Problem(404, "unknown-recommendation", "There is no such recommendation"),
+    UnknownBundle: Problem(404, "unknown-bundle", "There is no such bundle"),
+    UnknownSong: Problem(404, "unknown-song", "There is no such song"),
+    NotFound: Problem(404, "not-found", "There is no such thing"),
+    SessionEnded: Problem(409, "session-ended", "The session has ended"),
+    IdConflict: Problem(409, "id-conflict", "The id came before with another body"),
+    StageConflict: Problem(409, "stage-conflict", "The bundle cannot change to this stage"),
+    GateError: Problem(409, "gates-not-passed", "The bundle did not pass its gates"),
+    CatalogueGap: Problem(409, "catalogue-gap", "A song lacks an embedding in the bundle's space"),
+    BundleError: Problem(409, "bad-bundle", "The bundle cannot be used"),
+    Conflict: Problem(409, "conflict", "The request contradicts what already happened"),
+    DataError: INVALID,
+    StaleMemory: Problem(503, "busy", "The listener's state kept changing", _RETRY),
+    Unavailable: Problem(503, "unavailable", "The service cannot do this now", _RETRY),
+}
+"""Every error raised on purpose; one that is not named here is answered as its nearest ancestor that is."""
+
+
+def problem_for(error: AmrsError) -> Problem:
+    """Return the problem an error is answered with."""
+    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), UNEXPECTED)
+
+
+def answer(
+    problem: Problem, request: Request, *, detail: str, errors: list[dict[str, str]] | None = None
+) -> Response:
+    """Return the answer that tells a problem."""
+    body: dict[str, Any] = {
+        "type": f"urn:amrs:problem:{problem.name}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "request_id": request.scope.get("request_id"),
+    }
+    if errors:
+        body["errors"] = errors
+    content = orjson.dumps(body)
+    return Response(content, problem.status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE)
+
+
+def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
+    """Return each place in the request that is wrong, and in which words."""
+    return [{"path": _path(each["loc"]), "message": _message(each)} for each in error.errors()]
+
+
+_PLACES: Final = frozenset({"body", "path", "query", "header"})
+
+
+def _path(location: tuple[str | int, ...]) -> str:
+    steps = location[1:] if location and location[0] in _PLACES else location
+    return ".".join(str(step) for step in steps)
+
+
+def _message(each: Mapping[str, Any]) -> str:
+    if each["type"] == EXPECTED:
+        return str(each["msg"])
+    if each["type"] == "missing":
+        return "expected a value, got none"
+    if each["type"] == "extra_forbidden":
+        return "expected no field of this name"
+    return f"{each['msg']}, got {shown(each.get('input'))}"
+
+
+def tell_problems(app: FastAPI) -> None:
+    """Make the app answer every error as a problem."""
+
+    async def tell(request: Request, error: Exception) -> Response:
+        match error:
+            case RequestValidationError():
+                errors = field_errors(error)
+                detail = "; ".join(f"{each['path']}: {each['message']}" for each in errors[:3])
+                return answer(INVALID, request, detail=detail, errors=errors)
+            case HTTPException():
+                status = HTTPStatus(error.status_code)
+                problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers)
+                return answer(problem, request, detail=str(error.detail))
+            case AmrsError():
+                return answer(problem_for(error), request, detail=str(error), errors=_places_of(error))
+        raise error
+
+    for kind in (RequestValidationError, HTTPException, AmrsError):
+        app.add_exception_handler(kind, tell)
+
+
+def _places_of(error: AmrsError) -> list[dict[str, str]] | None:
+    """Return the place that a broken contract names, where its message begins with one: `context.mood: …`."""
+    path, separator, message = str(error).partition(": ")
+    named = isinstance(error, DataError) and not isinstance(error, UnknownSong) and separator and " " not in path
+    return [{"path": path, "message": message}] if named else None

@@ -1,0 +1,47 @@
+"""Logs: one JSON object a line on standard error, each with its request id, none with a listener's words.
+
+What is logged is chosen field by field where it is logged; nothing dumps a body, a path with ids in it, or the
+local variables of a traceback.
+"""
+
+import logging
+import sys
+from typing import Any, Final
+
+import orjson
+import structlog
+
+_SHARED: Final = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+)
+
+
+def _dumps(event: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def configure_logs(level: int = logging.INFO) -> None:
+    """Send everything the process logs, ours and the libraries', to standard error as JSON lines."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_dumps)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_dumps),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    logging.getLogger("uvicorn.access").disabled = True  # the requests' own line says more, and says it safely

@@ -1,0 +1,84 @@
+"""Every request is named, counted, timed and logged; and what nobody expected is answered, not dropped.
+
+The id is the caller's where it sent a sane one. Routes are counted and logged by their template: a path holds
+listener ids, and those belong neither in labels nor in logs.
+"""
+
+import re
+import secrets
+from time import perf_counter
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import UNEXPECTED, answer
+from service.telemetry.metrics import Metrics
+
+HEADER: Final = b"x-request-id"
+_SANE: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
+_UNMATCHED: Final = "unmatched"
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
+
+_log = structlog.get_logger("amrs.requests")
+
+
+class RequestTelemetry:
+    """The outermost layer of the app."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope["request_id"] = request_id
+        status = 500
+        started = False
+
+        async def send_named(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                started = True
+                status = message["status"]
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+            await send(message)
+
+        begun = perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_named)
+            except Exception:
+                _log.exception("request failed", route=_template(scope), method=_method(scope))
+                if started:
+                    raise
+                detail = f"see the logs of this service for request {request_id}"
+                await answer(UNEXPECTED, Request(scope), detail=detail)(scope, receive, send_named)
+            finally:
+                self._record(scope, status, perf_counter() - begun)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = _template(scope), _method(scope)
+        self._metrics.requests.labels(route, method, status).inc()
+        self._metrics.request_seconds.labels(route, method).observe(seconds)
+        _log.info("request", route=route, method=method, status=status, seconds=round(seconds, 6))
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and _SANE.fullmatch(value):
+            return str(value.decode())
+    return secrets.token_hex(16)
+
+
+def _template(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", _UNMATCHED)
+
+
+def _method(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else "other"
