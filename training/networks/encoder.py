@@ -80,7 +80,7 @@ class HistoryEncoder(nn.Module):
     ) -> Float[Tensor, "B L+1 D"]:
         """Return the same from song parts that were computed before: what an exported graph is given."""
         tokens = song_part + self.feature_part(features @ self.standard)
-        begin = self.begin.expand(len(tokens), 1, -1)
+        begin = self.begin.expand(tokens.shape[0], 1, -1)
         stream = torch.cat([begin, tokens], dim=1)  # (B, L+1, D)
         for block in self.blocks:
             stream = block(stream)

@@ -1,0 +1,48 @@
+"""Splits by listener: whoever is judged was never trained on, not even one of their plays.
+
+Monte Carlo cross-validation: the same seed gives the same splits to every variant that is compared, so that
+comparisons are paired. Source: AMRS §3.3, "strong generalization".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from models.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Rows of listeners, each ascending, no two overlapping."""
+
+    train: Int[ndarray, " n"]
+    validation: Int[ndarray, " v"]
+    """Chooses checkpoints and calibrates intervals."""
+    test: Int[ndarray, " t"]
+
+
+def split_listeners(listeners: Int[ndarray, " B"], rng: np.random.Generator) -> Split:
+    """Return 80% of the listeners for training, 10% for validation and 10% for testing, at least one each.
+
+    Whoever must be held out of everything is left out of `listeners`.
+
+    Raises:
+        DataError: there are fewer than three listeners.
+    """
+    count = len(listeners)
+    if count < 3:
+        raise DataError(f"a split needs at least 3 listeners; got {count}")
+    tenth = max(1, round(count / 10))
+    shuffled = rng.permutation(listeners)
+    return Split(
+        train=np.sort(shuffled[2 * tenth :]),
+        validation=np.sort(shuffled[:tenth]),
+        test=np.sort(shuffled[tenth : 2 * tenth]),
+    )
+
+
+def monte_carlo_splits(listeners: Int[ndarray, " B"], *, seed: int, count: int) -> list[Split]:
+    """Return `count` independent splits; the first n of them do not depend on `count`."""
+    return [split_listeners(listeners, np.random.default_rng([seed, number])) for number in range(count)]
