@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from models.context import ContextSchema
 from models.errors import Complaint, DataError, LogError
 from models.listening import Listening, Mode, Population, song_keys
-from models.log_check import check_tables, shown
+from models.log_check import check_tables, shortened, shown
 from models.log_schema import (
     DESCRIPTION_FILE,
     EMBEDDINGS_FOLDER,
@@ -59,7 +59,7 @@ class Log:
     listeners: pl.DataFrame
     sessions: pl.DataFrame
     plays: pl.DataFrame
-    embeddings: Mapping[str, Float[ndarray, "songs width"]]
+    embeddings: Mapping[str, Float[ndarray, "songs _"]]
     """By space, float32; memory-mapped when read from disk."""
 
     @classmethod
@@ -71,7 +71,7 @@ class Log:
         listeners: pl.DataFrame,
         sessions: pl.DataFrame,
         plays: pl.DataFrame,
-        embeddings: Mapping[str, Float[ndarray, "songs width"]],
+        embeddings: Mapping[str, Float[ndarray, "songs _"]],
     ) -> "Log":
         """Return the log that the tables make, checked, converted to the stored types and put in order.
 
@@ -109,7 +109,7 @@ class Log:
         play_place = _places(plays["session_id"], sessions["session_id"])
         session_mode = _codes(sessions["mode"], _MODES)
         play_mode = plays["mode"].replace_strict(_MODES, return_dtype=pl.Int64).to_numpy()
-        keys = dict(zip(self.songs["song_id"], self.song_keys(), strict=True))
+        keys = dict(zip(self.songs["song_id"], self.song_keys().tolist(), strict=True))
         names = [context_column(name) for name in self.description.context.names]
         return Listening(
             population=_codes(listeners["population"], _POPULATIONS),
@@ -265,7 +265,9 @@ def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complai
 
 
 def _reason(error: Exception) -> str:
-    return "no such file" if isinstance(error, FileNotFoundError) else shown(str(error).splitlines()[0])
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return shortened((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _matrix_file(space: str) -> str:
@@ -308,7 +310,7 @@ def _codes(labels: pl.Series, codes: Mapping[str, int]) -> Int[ndarray, " N"]:
     return labels.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
 
 
-def _offsets(places: Int[ndarray, " N"], row_count: int) -> Int[ndarray, " R+1"]:
+def _offsets(places: Int[ndarray, " N"], row_count: int) -> Int[ndarray, " {row_count}+1"]:
     """Return where the members of each row begin, given the row of each member in ascending order."""
     return np.concatenate([[0], np.cumsum(np.bincount(places, minlength=row_count))]).astype(np.int64)
 

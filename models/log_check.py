@@ -77,16 +77,23 @@ def complain_of_rows(
 ) -> Iterator[Complaint]:
     """Yield one complaint for each of the first broken rows; the last of them counts those not shown."""
     rows = np.flatnonzero(np.asarray(broken))
-    for place, row in enumerate(rows[:SHOWN_ROWS], start=1):
+    found = values.gather(rows[:SHOWN_ROWS]).to_list()
+    for place, (row, value) in enumerate(zip(rows[:SHOWN_ROWS].tolist(), found, strict=True), start=1):
         more = len(rows) - SHOWN_ROWS if place == SHOWN_ROWS else 0
-        yield Complaint(file, int(row), column, expected, shown(values[int(row)]), more)
+        yield Complaint(file, row, column, expected, shown(value), more)
 
 
 def shown(value: object) -> str:
     """Return a value as a complaint shows it: short, strings quoted, null by that name."""
     if value is None:
         return "null"
-    text = f"{value:.7g}" if isinstance(value, float) else repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return shortened(repr(value) if isinstance(value, str) else str(value))
+
+
+def shortened(text: str) -> str:
+    """Return the text, cut off where a line of complaints would be hard to read."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -182,7 +189,7 @@ def _check_positions(frames: Mapping[str, pl.DataFrame]) -> Iterator[Complaint]:
         "a position that no earlier play of the session has",
         plays["position"],
     )
-    session_plays = plays.select(pl.col("position").n_unique().over("session_id")).to_series()
+    session_plays = plays.select(pl.len().over("session_id")).to_series()
     beyond = known & (plays["position"] >= session_plays)
     yield from complain_of_rows(
         PLAYS_FILE,
