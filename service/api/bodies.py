@@ -1,6 +1,6 @@
 """Bodies of the listener's routes, in and out, as HTTP version 1 draws them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -124,22 +124,16 @@ class FeedbackBody(Incoming):
 
     event_id: Id
     played_seconds: Seconds | None = None
+    """Engagement follows from the song's duration, unless it is given."""
     engagement: Unit | None = None
     rating: Rating | None = None
     occurred_at: Moment | None = None
 
     @model_validator(mode="after")
-    def _says_something_once(self) -> "FeedbackBody":
-        return one_way_to_say(self)
-
-
-def one_way_to_say(body: Any) -> Any:
-    """Return feedback that says something, and says how much was heard in one way only."""
-    if body.played_seconds is not None and body.engagement is not None:
-        raise PydanticCustomError(EXPECTED, "expected played_seconds or engagement, got both")
-    if body.played_seconds is None and body.engagement is None and body.rating is None:
-        raise PydanticCustomError(EXPECTED, "expected played_seconds, engagement or rating, got none of them")
-    return body
+    def _says_something(self) -> Self:
+        if self.played_seconds is None and self.engagement is None and self.rating is None:
+            raise PydanticCustomError(EXPECTED, "expected played_seconds, engagement or rating, got none of them")
+        return self
 
 
 class AcknowledgedView(Outgoing):
@@ -183,20 +177,11 @@ class EndedView(Outgoing):
     duplicate: bool
 
 
-class FeedbackEvent(Incoming):
+class FeedbackEvent(FeedbackBody):
     """Feedback that waited on the listener's device."""
 
     type: Literal["feedback"]
     recommendation_id: RecommendationId
-    event_id: Id
-    played_seconds: Seconds | None = None
-    engagement: Unit | None = None
-    rating: Rating | None = None
-    occurred_at: Moment | None = None
-
-    @model_validator(mode="after")
-    def _says_something_once(self) -> "FeedbackEvent":
-        return one_way_to_say(self)
 
 
 class ModeEvent(ModeBody):

@@ -5,6 +5,7 @@ is refused here, because a kindness in a clinic's data is an error nobody sees.
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -16,7 +17,6 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     ValidationError,
-    ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
 )
@@ -32,7 +32,7 @@ EXPECTED: Final = "expected"
 def expected(words: str) -> WrapValidator:
     """Return a validator that refuses in these words what the field's own rules refuse."""
 
-    def check(value: Any, valid: ValidatorFunctionWrapHandler) -> Any:
+    def check(value: Any, valid: Callable[[Any], Any]) -> Any:
         try:
             return valid(value)
         except ValidationError:
