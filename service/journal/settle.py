@@ -1,0 +1,184 @@
+"""Settling a batch: the commands of different listeners, decided and written in one transaction.
+
+Three reads serve the whole batch: the listeners' rows, locked in one order so that two writers never wait for
+each other in a circle; the receipts; the sessions. Then each command decides; then the rows of all are
+written, one statement after another.
+"""
+
+from collections.abc import Sequence
+from secrets import randbits
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Insert, Row, bindparam, insert, select, tuple_, update
+
+from models.errors import AmrsError
+from service.errors import IdConflict
+from service.journal.command import Command, ListenerRow, Statement, Turn, Written
+from service.journal.tables import listeners, metadata, receipts, sessions
+from service.listener import ListenerKey
+
+Outcome = Written[Any] | AmrsError
+
+
+def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
+    """Run commands of pairwise different listeners; return for each what it gave or why it was refused.
+
+    The caller commits. An error of the database is raised, and then nothing of the batch may be committed.
+    """
+    known = _lock(sql, commands)
+    receipt_rows = _receipts(sql, commands, known)
+    session_rows = _sessions(sql, commands, known)
+    outcomes: list[Outcome] = []
+    rows: list[tuple[Statement, dict[str, Any]]] = []
+    for command in commands:
+        turn = Turn(
+            sql=sql,
+            key=command.listener,
+            known=known.get(command.listener),
+            session_row=session_rows.get((command.listener, command.session_id)),
+            fresh_number=_fresh_number(command.at),
+            at=command.at,
+        )
+        try:
+            outcomes.append(_decide(command, turn, receipt_rows.get(command.listener)))
+        except AmrsError as refusal:
+            outcomes.append(refusal)
+        else:
+            rows += turn.rows
+    _write(sql, rows)
+    return outcomes
+
+
+def _decide(command: Command[Any], turn: Turn, receipt: Row[*tuple[Any, ...]] | None) -> Written[Any]:
+    if receipt is not None:
+        if receipt.digest != command.digest:
+            raise IdConflict(f"id {receipt.client_id!r} came before with another body")
+        answer = msgspec.msgpack.decode(receipt.answer, type=command.answer_type)
+        return Written(answer, None, duplicate=True)
+    answer, event = command.run(turn)
+    if event is None:
+        return Written(answer, None)
+    row = {
+        "sequence": turn.sequence,
+        "population": turn.population,
+        "active_at": turn.active_at,
+    }
+    if turn.known is None:
+        names = {"app_id": command.listener.app_id, "listener_id": command.listener.listener_id}
+        new = {"listener_number": turn.number, "consent": False, "created_at": command.at}
+        turn.write(_INSERT_LISTENER, row | names | new)
+    else:
+        turn.write(_UPDATE_LISTENER, row | {"number": turn.number})
+    if command.receipt is not None:
+        turn.write(
+            _INSERT_RECEIPT,
+            {
+                "listener_number": turn.number,
+                "kind": command.receipt.kind,
+                "client_id": command.receipt.client_id,
+                "sequence": turn.sequence,
+                "digest": command.digest,
+                "answer": msgspec.msgpack.encode(answer),
+                "written_at": command.at,
+            },
+        )
+    return Written(answer, event)
+
+
+def _write(sql: Connection, rows: list[tuple[Statement, dict[str, Any]]]) -> None:
+    """Write the rows statement by statement: parents before children, changes of a table before new rows."""
+    gathered: dict[int, tuple[Statement, list[dict[str, Any]]]] = {}
+    for statement, row in rows:
+        gathered.setdefault(id(statement), (statement, []))[1].append(row)
+    for statement, same in sorted(gathered.values(), key=lambda pair: _rank(pair[0])):
+        sql.execute(statement, same if len(same) > 1 else same[0])
+
+
+def _rank(statement: Statement) -> tuple[int, bool]:
+    return _PLACE[str(statement.table)], isinstance(statement, Insert)
+
+
+def _fresh_number(at: int) -> int:
+    """Return a number for a new listener: time above, chance below, so that new rows fall side by side."""
+    return ((at >> 10) & ((1 << 42) - 1)) << 21 | randbits(21)
+
+
+def _lock(sql: Connection, commands: Sequence[Command[Any]]) -> dict[ListenerKey, ListenerRow]:
+    rows = sql.execute(_LOCK, {"keys": [tuple(command.listener) for command in commands]})
+    return {ListenerKey(app_id, listener_id): ListenerRow(*columns) for app_id, listener_id, *columns in rows}
+
+
+def _receipts(
+    sql: Connection, commands: Sequence[Command[Any]], known: dict[ListenerKey, ListenerRow]
+) -> dict[ListenerKey, Row[*tuple[Any, ...]]]:
+    wanted = {
+        (known[command.listener].listener_number, *command.receipt): command.listener
+        for command in commands
+        if command.receipt is not None and command.listener in known
+    }
+    if not wanted:
+        return {}
+    rows = sql.execute(_RECEIPTS, {"keys": list(wanted)})
+    return {wanted[row.listener_number, row.kind, row.client_id]: row for row in rows}
+
+
+def _sessions(
+    sql: Connection, commands: Sequence[Command[Any]], known: dict[ListenerKey, ListenerRow]
+) -> dict[tuple[ListenerKey, str | None], Row[*tuple[Any, ...]]]:
+    wanted = {
+        (known[command.listener].listener_number, command.session_id): command.listener
+        for command in commands
+        if command.session_id is not None and command.listener in known
+    }
+    if not wanted:
+        return {}
+    rows = sql.execute(_SESSIONS, {"keys": list(wanted)})
+    return {(wanted[row.listener_number, row.session_id], row.session_id): row for row in rows}
+
+
+_PLACE: Final = {name: place for place, name in enumerate(metadata.tables)}
+_LOCK: Final = (
+    select(
+        listeners.c.app_id,
+        listeners.c.listener_id,
+        listeners.c.listener_number,
+        listeners.c.population,
+        listeners.c.sequence,
+        listeners.c.active_at,
+    )
+    .where(tuple_(listeners.c.app_id, listeners.c.listener_id).in_(bindparam("keys", expanding=True)))
+    .order_by(listeners.c.app_id, listeners.c.listener_id)
+    .with_for_update()
+)
+_RECEIPTS: Final = select(
+    receipts.c.listener_number,
+    receipts.c.kind,
+    receipts.c.client_id,
+    receipts.c.digest,
+    receipts.c.answer,
+).where(
+    tuple_(receipts.c.listener_number, receipts.c.kind, receipts.c.client_id).in_(
+        bindparam("keys", expanding=True)
+    )
+)
+_SESSIONS: Final = select(
+    sessions.c.listener_number,
+    sessions.c.session_number,
+    sessions.c.session_id,
+    sessions.c.mode,
+    sessions.c.started_at,
+    sessions.c.ended_at,
+    sessions.c.end_reason,
+).where(tuple_(sessions.c.listener_number, sessions.c.session_id).in_(bindparam("keys", expanding=True)))
+_INSERT_LISTENER: Final = insert(listeners)
+_UPDATE_LISTENER: Final = (
+    update(listeners)
+    .where(listeners.c.listener_number == bindparam("number"))
+    .values(
+        sequence=bindparam("sequence"),
+        population=bindparam("population"),
+        active_at=bindparam("active_at"),
+    )
+)
+_INSERT_RECEIPT: Final = insert(receipts)

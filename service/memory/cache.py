@@ -1,0 +1,53 @@
+"""Memory's store: one packed state per listener, in Redis or nowhere.
+
+It fails open: an error or a slow answer is a miss, seen by `on_error` and by `is_degraded`, and never an
+exception. What it returns may be old; what is recorded on the strength of it is checked against SQL.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from service.journal.events import Event
+from service.listener import ListenerKey
+from service.memory.state import ListenerState
+
+OnError = Callable[[str], object]
+"""Told of each failure: `read` or `write`."""
+
+
+class Cache(Protocol):
+    """Where states are kept between requests."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether it is out of reach just now."""
+
+    async def recall(self, listener: ListenerKey) -> ListenerState | None:
+        """Return the listener's state as last remembered; None if there is none, or it is out of reach."""
+
+    async def remember(self, listener: ListenerKey, state: ListenerState) -> None:
+        """Keep a state, unless a later one is kept already."""
+
+    async def follow(self, listener: ListenerKey, event: Event) -> None:
+        """Bring the kept state forward by the event if it is the one just before it; else forget an older one."""
+
+    async def forget(self, listener: ListenerKey) -> None:
+        """Drop what is kept of the listener."""
+
+
+class NoCache:
+    """The null twin: remembers nothing, and is right every time."""
+
+    is_degraded = False
+
+    async def recall(self, listener: ListenerKey) -> ListenerState | None:
+        return None
+
+    async def remember(self, listener: ListenerKey, state: ListenerState) -> None:
+        pass
+
+    async def follow(self, listener: ListenerKey, event: Event) -> None:
+        pass
+
+    async def forget(self, listener: ListenerKey) -> None:
+        pass

@@ -1,0 +1,77 @@
+"""Listeners as the road sees them: their state at hand, their writes followed.
+
+SQL commits first, memory follows. Between the two anything may fail: memory then holds an older state, and
+whatever is chosen from it is refused by SQL as stale, rebuilt, and chosen again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from service.journal.command import Command, Written
+from service.journal.journal import Journal
+from service.journal.settle import Outcome
+from service.listener import ListenerKey
+from service.memory.cache import Cache
+from service.memory.rebuild import rebuild
+from service.memory.state import ListenerState, apply
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The journal and its memory, together."""
+
+    journal: Journal
+    cache: Cache
+
+    async def state(self, listener: ListenerKey) -> ListenerState:
+        """Return the listener's state from memory, or from SQL where memory has none.
+
+        It may be older than SQL: only `RecordRecommendations` can tell. Answer nothing from it that was not
+        recorded against its sequence.
+
+        Raises:
+            Unavailable: memory has none, and SQL does not answer.
+        """
+        return await self.cache.recall(listener) or await self.rebuilt(listener)
+
+    async def rebuilt(self, listener: ListenerKey) -> ListenerState:
+        """Return the listener's state as SQL has it now, and remember it.
+
+        Raises:
+            Unavailable: SQL does not answer.
+        """
+        state = await self.journal.read(lambda sql: rebuild(sql, listener))
+        if state.known:
+            await self.cache.remember(listener, state)
+        return state
+
+    async def write(self, command: Command[Answer]) -> Written[Answer]:
+        """Commit a command, then let memory follow; as `Journal.write` otherwise."""
+        written = await self.journal.write(command)
+        if written.event is not None:
+            await self.cache.follow(command.listener, written.event)
+        return written
+
+    async def write_from(self, state: ListenerState, command: Command[Answer]) -> Written[Answer]:
+        """Commit a command that rests on a state at hand; memory gets the state after it, whole.
+
+        Raises:
+            StaleMemory: as `Journal.write` otherwise; take `rebuilt`, and decide again.
+        """
+        written = await self.journal.write(command)
+        if written.event is not None:
+            after = apply(state, written.event)
+            if after is None:
+                await self.cache.forget(command.listener)
+            else:
+                await self.cache.remember(command.listener, after)
+        return written
+
+    async def write_all(self, listener: ListenerKey, commands: Sequence[Command[Any]]) -> list[Outcome]:
+        """Commit one listener's commands one after another; memory forgets, and is rebuilt when needed."""
+        outcomes = await self.journal.write_all(commands)
+        await self.cache.forget(listener)
+        return outcomes

@@ -1,0 +1,127 @@
+"""Everything a deployment may choose, read once from `AMRS_…` environment variables, and never on import.
+
+Contradictions are refused here, before anything is opened.
+"""
+
+import os
+import secrets
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.errors import ConfigError
+
+MINIMUM_KEY_LENGTH: Final = 16
+_SECRET_BYTES: Final = 32
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """One deployment's choices; every field can be set by `AMRS_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="AMRS_", frozen=True, extra="forbid", allow_inf_nan=False)
+
+    home: Path = Path("var")
+    """The folder below which everything that runs writes."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; any but a loopback one needs `api_keys`."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes; each has one writer to the journal."""
+
+    database_url: str = Field(default_factory=lambda data: f"sqlite:///{data['home'] / 'amrs.sqlite3'}")
+    """The system of record: `postgresql://…`, or SQLite below `home` by default."""
+    redis_url: str | None = None
+    """Where memory lives; None: a private redis-server is started below `home`."""
+    redis_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]*$")] = "amrs:"
+    """What every key in Redis begins with; deployments that share a Redis differ in it."""
+    redis_timeout_seconds: Positive = 0.25
+    """How long one Redis round trip may take before the request goes on without it."""
+    write_timeout_seconds: Positive = 5.0
+    """How long a write waits for its commit before it is refused, to be retried."""
+
+    deployment: Literal["clinical", "consumer"] = "clinical"
+    """Whether recommendations stop (clinical) or go on from memory (consumer) while SQL is down."""
+    idle_limit_seconds: Positive = 3600.0
+    """A session in which nothing happened for so long has ended."""
+    recommendation_expiry_seconds: Positive = 3600.0
+    """How long after its session's end an unanswered recommendation still counts as offered."""
+
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys that callers present, separated by commas; none: anybody on this machine may call."""
+    token_secret: SecretStr | None = None
+    """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _keys_are_long(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        shortest = min((len(key.get_secret_value()) for key in keys), default=MINIMUM_KEY_LENGTH)
+        if shortest < MINIMUM_KEY_LENGTH:
+            raise ConfigError(f"an API key needs at least {MINIMUM_KEY_LENGTH} characters; one has {shortest}")
+        return keys
+
+    @field_validator("token_secret")
+    @classmethod
+    def _secret_is_long(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < _SECRET_BYTES:
+            raise ConfigError(
+                f"token_secret needs at least {_SECRET_BYTES} characters; it has {len(secret.get_secret_value())}"
+            )
+        return secret
+
+    @model_validator(mode="after")
+    def _strangers_need_keys(self) -> "Settings":
+        if not self.api_keys and not is_loopback(self.host):
+            raise ConfigError(
+                f"host must be a loopback address such as 127.0.0.1 while no access keys are configured; "
+                f"got {self.host!r}: set AMRS_API_KEYS to listen elsewhere"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on the host."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def signing_key(settings: Settings) -> bytes:
+    """Return the key that signs recommendation ids; without one configured, make it once below `home`.
+
+    The file is readable by its owner only. Workers that start together agree on the first one's.
+    """
+    if settings.token_secret is not None:
+        return settings.token_secret.get_secret_value().encode()
+    path = settings.home / "token.secret"
+    if not path.exists():
+        settings.home.mkdir(parents=True, exist_ok=True)
+        fresh = settings.home / f".token.secret.{secrets.token_hex(8)}"
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    key = path.read_bytes()
+    if len(key) < _SECRET_BYTES:
+        raise ConfigError(f"{path} must hold at least {_SECRET_BYTES} bytes; it holds {len(key)}")
+    return key
