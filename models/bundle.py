@@ -26,6 +26,7 @@ from models.calibration import Calibration
 from models.context import ContextSchema
 from models.errors import BundleError
 from models.gates import GateReport
+from models.golden import Golden, golden_of
 from models.guardrails import GuardrailTable
 from models.tokens import TOKENISER_VERSION, feature_names
 from models.utility import Utility
@@ -195,8 +196,8 @@ class Bundle:
     gates: GateReport
     evaluation: bytes
     """`evaluation.json`, as it was written."""
-    golden: Mapping[str, ndarray]
-    """Synthetic histories and expected outputs; see `training/export/golden.py` for the names."""
+    golden: Golden
+    """Synthetic histories and expected outputs, to be replayed by whoever runs the graphs."""
     card: str
 
 
@@ -268,7 +269,7 @@ def open_bundle(folder: Path) -> Bundle:
         calibration=_parse(Calibration, contents["calibration.json"], "calibration.json"),
         gates=_parse(GateReport, contents["stress_report.json"], "stress_report.json"),
         evaluation=contents["evaluation.json"],
-        golden=unpack_arrays(contents["golden.npz"]),
+        golden=golden_of(unpack_arrays(contents["golden.npz"])),
         card=contents["MODEL_CARD.md"].decode(),
     )
 

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.bundles import tiny_bundle as tiny_bundle
+from tests.bundles import tiny_catalogue as tiny_catalogue
+from tests.bundles import tiny_repository as tiny_repository
+
 MADE_FOR_TESTS = ("AMRS_TEST_", "AMRS_SITUNES_DIR")
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,70 @@
+"""Songs as the graphs of one bundle want them: every linear map of an embedding, computed once per catalogue.
+
+Source: SCIENCE §2; the maps are exact rewritings of the trained networks.
+
+Legend: N songs · E embedding width · M members · H hidden width of the head
+"""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from models.bundle import Bundle
+from models.errors import BundleError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SongVectors:
+    """One row per song."""
+
+    world_token: Float[ndarray, "N D"]
+    policy_token: Float[ndarray, "N P"]
+    head_hidden: Float[ndarray, "N M H"]
+    index_rows: Float[ndarray, "N Q"]
+    """What a query is multiplied with to give the policy's cosine."""
+    support_distance: Float[ndarray, " N"]
+    """From each embedding to its nearest training song."""
+
+
+def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVectors:
+    """Return the songs in the forms that the bundle's graphs take.
+
+    A row that is not finite (a withdrawn song without an embedding) becomes a token of zeros, as if the song
+    were unknown, and predictions that are not numbers, which guardrails forbid.
+
+    Raises:
+        BundleError: the embeddings have another width than the bundle's space.
+    """
+    space = bundle.manifest.space
+    if embeddings.shape[1] != space.width:
+        raise BundleError(
+            f"{bundle.version} reads embeddings of width {space.width} ({space.name}); got {embeddings.shape[1]}"
+        )
+    maps, members = bundle.projections, bundle.manifest.member_count
+    known = np.isfinite(embeddings).all(axis=1)  # (N,)
+    finite = np.where(known[:, None], embeddings, np.float32(0))
+    head_hidden = maps.head_hidden(finite).reshape(len(finite), members, -1)
+    support_distance = nearest_distances(maps.support_points, maps.support_map(finite))
+    world_token, policy_token = maps.world_token(finite), maps.policy_token(finite)
+    world_token[~known], policy_token[~known] = 0.0, 0.0
+    head_hidden[~known], support_distance[~known] = np.nan, np.nan
+    return SongVectors(
+        world_token=world_token,
+        policy_token=policy_token,
+        head_hidden=head_hidden,
+        index_rows=maps.index_rows(finite),
+        support_distance=support_distance,
+    )
+
+
+def nearest_distances(points: Float[ndarray, "S D"], asked: Float[ndarray, "N D"]) -> Float[ndarray, " N"]:
+    """Return the Euclidean distance from each vector asked about to its nearest point; infinite without points."""
+    index = faiss.IndexFlatL2(points.shape[1])
+    index.add(np.ascontiguousarray(points, np.float32))
+    if not index.ntotal or not len(asked):
+        return np.full(len(asked), np.inf)
+    squared, _ = index.search(np.ascontiguousarray(asked, np.float32), 1)
+    return np.sqrt(np.maximum(squared[:, 0], 0.0)).astype(np.float64)

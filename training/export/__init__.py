@@ -1,0 +1,1 @@
+"""From trained networks to a sealed bundle: ONNX graphs, projections, golden cases."""
