@@ -283,7 +283,7 @@ def empty_listener(*, context_fields: int, population: Population = Population.U
 
 
 def _gather(
-    start: Int[ndarray, " n+1"], rows: Int[ndarray, " m"]
+    start: Int[ndarray, " offsets"], rows: Int[ndarray, " m"]
 ) -> tuple[Int[ndarray, " k"], Int[ndarray, " m+1"]]:
     """Return the members of the given rows of a ragged array, and the new offsets."""
     lengths = start[rows + 1] - start[rows]

@@ -82,7 +82,7 @@ class TokenColumns:
 
     song: Int[ndarray, " T"]
     features: Float[ndarray, "T F"]
-    start: Int[ndarray, " B+1"]
+    start: Int[ndarray, " B1"]
 
     @property
     def targets(self) -> Float[ndarray, "T 4"]:

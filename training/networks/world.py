@@ -50,8 +50,8 @@ class FeedbackHead(nn.Module):
             self.output.bias.copy_(torch.from_numpy(np.log(mean / (1 - mean))))
 
     def forward(
-        self, state: Float[Tensor, "*shape D"], song_part: Float[Tensor, "*shape H"]
-    ) -> Float[Tensor, "*shape 4"]:
+        self, state: Float[Tensor, "*#shape D"], song_part: Float[Tensor, "*#shape H"]
+    ) -> Float[Tensor, "... 4"]:
         """Return logits, from the song's share of the hidden layer; leading axes broadcast."""
         return self.output(F.gelu(self.state_part(state) + song_part))
 
