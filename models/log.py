@@ -9,11 +9,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from tokenize import TokenError
 from typing import Final
 from uuid import uuid4
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 from numpy import ndarray
 from pydantic import ValidationError
@@ -41,6 +44,12 @@ from models.log_schema import (
 )
 
 __all__ = ["EmbeddingSpace", "Log", "LogDescription", "check_log", "read_log", "write_log"]
+
+_NOT_A_TABLE: Final = (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError)
+"""What PyArrow and Polars raise on the many ways in which a file can fail to be a Parquet table."""
+
+_NOT_A_MATRIX: Final = (OSError, ValueError, TypeError, OverflowError, TokenError)
+"""What NumPy raises on the many ways in which a file can fail to be one of its arrays."""
 
 _MODES: Final = {mode.label: int(mode) for mode in Mode}
 _POPULATIONS: Final = {population.label: int(population) for population in Population}
@@ -201,7 +210,7 @@ def write_log(log: Log, folder: Path) -> None:
         text = log.description.model_dump_json(indent=2)
         (partial / DESCRIPTION_FILE).write_text(f"{text}\n", encoding="utf-8")
         for file, frame in log._frames().items():
-            frame.write_parquet(partial / file)
+            pq.write_table(frame.to_arrow(), partial / file, compression="zstd", write_page_checksum=True)
         for space, matrix in log.embeddings.items():
             np.save(partial / _matrix_file(space), matrix, allow_pickle=False)
         partial.rename(folder)
@@ -227,21 +236,29 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
     frames: dict[str, pl.DataFrame] = {}
     for file in tables(description.context):
         try:
-            frames[file] = pl.read_parquet(folder / file, hive_partitioning=False)
-        except (OSError, pl.exceptions.PolarsError) as error:
+            frames[file] = _read_table(folder / file)
+        except _NOT_A_TABLE as error:
             complaints.append(Complaint(file, None, None, "a Parquet file", _reason(error)))
     embeddings: dict[str, ndarray] = {}
     for space in sorted(description.embeddings.keys() | _spaces_on_disk(folder)):
         file = _matrix_file(space)
         try:
             embeddings[space] = np.lib.format.open_memmap(folder / file, mode="r")
-        except (OSError, ValueError) as error:
+        except _NOT_A_MATRIX as error:
             complaints.append(Complaint(file, None, None, "a NumPy array without Python objects", _reason(error)))
     complaints += check_tables(description, frames, embeddings)
     if complaints:
         return None, complaints
     frames_in_order = _in_order(frames, description.context)
     return Log(description=description, **frames_in_order, embeddings=embeddings), []
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    """Return a Parquet file's table; damage raises one of `_NOT_A_TABLE`, never a panic, never other values."""
+    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    table.validate(full=True)
+    table.schema.to_string()  # names that are not UTF-8 raise here; Polars would panic
+    return pl.DataFrame(table)
 
 
 def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complaint]]:

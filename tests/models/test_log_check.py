@@ -217,7 +217,7 @@ BROKEN_FILES: list[tuple[str, Callable[[Path], object], tuple[str, int | None, s
     (
         "a cut table",
         lambda folder: (folder / "plays.parquet").write_bytes((folder / "plays.parquet").read_bytes()[:300]),
-        ("plays.parquet", None, None, "a Parquet file", "parquet"),
+        ("plays.parquet", None, None, "a Parquet file", "Parquet magic bytes not found"),
     ),
     (
         "an empty file",
