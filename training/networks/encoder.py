@@ -55,7 +55,7 @@ class HistoryEncoder(nn.Module):
         self.register_buffer("standard", torch.from_numpy(standard.astype(np.float32)))
         self.song_part = nn.Linear(song_width, width, bias=False)
         self.feature_part = nn.Sequential(nn.Linear(len(standard), width), nn.GELU(), nn.Linear(width, width))
-        self.begin = nn.Parameter(torch.zeros(width))
+        self.begin = nn.Parameter(torch.randn(width))  # never zero: norms would divide by nothing
         self.blocks = stack(width, config.blocks, config.heads, config.dropout)
         self.norm = nn.LayerNorm(width)
         self.song_part.apply(initialise)
