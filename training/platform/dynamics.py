@@ -77,7 +77,9 @@ def engagement_mean(
     return mean
 
 
-def clipped_mean(mean: Float[ndarray, "*shape"], spread: float) -> Float[ndarray, "*shape"]:
+def clipped_mean(
+    mean: Float[ndarray, "*shape"], spread: float | Float[ndarray, "*shape"]
+) -> Float[ndarray, "*shape"]:
     """Return E[clip(X, 0, 1)] of X normal with the given mean and SD above 0, in closed form.
 
     E = [1 − Φ(β)] + μ[Φ(β) − Φ(α)] + σ[φ(α) − φ(β)] with α = −μ/σ and β = (1 − μ)/σ.

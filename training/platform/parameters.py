@@ -101,6 +101,8 @@ class SongParameters:
     """Correlation of the population's affect tags with the song's true V and A."""
     tag_spread: float = 0.18
     """SD of a tag on [0, 1]."""
+    unreleased_share: float = 0.11
+    """Songs in the catalogue that production has not put into rotation yet: the catalogue keeps growing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +119,12 @@ class ListenerParameters:
     """What one song one SD above the catalogue's mean V or A adds to V or A."""
     gain_spread: float = 0.4
     """SD of the logarithm of a listener's own gain."""
-    tilt_spread: Pair = (0.0020, 0.0025)
+    tilt_spread: Pair = (0.004, 0.0035)
     """SD, per content dimension, of a listener's personal affective response to content."""
     inertia_mean: float = 0.94
     inertia_spread: float = 0.02
     """Share of the distance from the baseline that is left one song later."""
-    engagement_spread: float = 0.17
+    engagement_spread: float = 0.16
     """SD of a listener's habit of hearing songs out."""
     rating_spread: float = 1.25
     """SD of a listener's generosity, in logits."""
@@ -142,9 +144,9 @@ class FeedbackParameters:
     """What liking by one SD adds to valence."""
     process_spread: Pair = (0.030, 0.036)
     """SD of what else moves affect during one song."""
-    session_spread: Pair = (0.135, 0.155)
+    session_spread: Pair = (0.14, 0.155)
     """SD of where a session starts around the listener's baseline."""
-    report_spread: Pair = (0.11, 0.135)
+    report_spread: Pair = (0.11, 0.138)
     """SD of a report around the truth; reports are clipped to [0, 1]."""
     circadian_arousal: float = 0.03
     """Amplitude of the arousal at a session's start over the day, highest at 15:00."""
@@ -152,10 +154,10 @@ class FeedbackParameters:
     mode_arousal: PerMode = (0.0, -0.04, 0.01, 0.05, -0.05)
     """Where a session starts, by what it is wanted for: who asks for calm is not calm."""
     engagement_mean: float = 0.74
-    engagement_liking: float = 0.085
+    engagement_liking: float = 0.08
     engagement_valence: float = 0.1
     """What a valence one unit above the listener's baseline adds to engagement."""
-    engagement_noise: float = 0.285
+    engagement_noise: float = 0.29
     rating_liking: float = 0.85
     """Logits that one SD of liking adds to the odds of a like."""
     rated_liking: float = 0.25
@@ -190,7 +192,7 @@ class ProductionParameters:
     """Weight of the valence tag, the same in every mode."""
     tag_arousal: PerMode = (0.0, 1.0, 0.2, -1.0, -1.3)
     """Weight of the arousal tag by mode."""
-    jitter: float = 0.9
+    jitter: float = 1.3
     """Scale of the Gumbel noise of retrieval; it is not logged, hence no propensities."""
     retrieved_count: int = 1000
     """Songs that retrieval looks at for one choice, drawn uniformly with replacement."""

@@ -22,6 +22,7 @@ class Production:
     ) -> None:
         self._songs = songs
         self._parameters = parameters
+        self._rotation = np.flatnonzero(songs.in_rotation)
         tags = parameters.tag_valence * songs.tags[:, 0] + np.outer(
             parameters.tag_arousal, songs.tags[:, 1]
         )  # (modes, S)
@@ -36,9 +37,8 @@ class Production:
         self, listener: Int[ndarray, " B"], mode: Int[ndarray, " B"], step: int, rng: np.random.Generator
     ) -> Int[ndarray, " B"]:
         """Return one song per listener: the best retrieved one that the playback rules allow."""
-        chosen_among = rng.integers(
-            self._songs.song_count, size=(len(listener), self._parameters.retrieved_count)
-        )  # (B, R)
+        shape = (len(listener), self._parameters.retrieved_count)
+        chosen_among = self._rotation[rng.integers(len(self._rotation), size=shape)]  # (B, R)
         scores = self._scores(listener, mode, chosen_among)
         exponential = rng.standard_exponential(scores.shape, dtype=np.float32)
         gumbel = -np.log(np.maximum(exponential, np.float32(1e-30)))

@@ -6,7 +6,7 @@ Legend: S songs · W content width · K clusters (genres)
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from training.platform.names import draw_artists, draw_titles
@@ -34,6 +34,8 @@ class Songs:
     """What the platform takes for appeal, standardised."""
     tags: Float[ndarray, "S 2"]
     """The population's valence and arousal tags, standardised: the truth seen through noise."""
+    in_rotation: Bool[ndarray, " S"]
+    """Whether production may play it."""
 
     @property
     def song_count(self) -> int:
@@ -75,6 +77,7 @@ def draw_songs(song_count: int, parameters: SongParameters, rng: np.random.Gener
         duration_seconds=np.clip(rng.lognormal(np.log(205), 0.22, song_count), 75, 480).round(1),
         popularity=_blend(appeal, parameters.popularity_appeal, rng),
         tags=_blend(affect, parameters.tag_truth, rng),
+        in_rotation=rng.permutation(song_count) >= round(parameters.unreleased_share * song_count),
     )
 
 
