@@ -29,14 +29,35 @@ class Scale(StrEnum):
     LARGE = "large"
 
 
+LogArgument = Annotated[Path, typer.Argument(metavar="LOG", help="The log's folder.")]
+DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the data.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The new log's folder.")]
-LogArgument = Annotated[Path, typer.Argument(metavar="LOG", help="A log's folder.")]
 SeedOption = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
 
 
 def home() -> Path:
     """Return the folder below which everything is written."""
     return Path(os.environ.get("AMRS_HOME", "var"))
+
+
+@logs.command("simulate")
+def simulate(out: OutOption, scale: Scale = Scale.SMALL, seed: SeedOption = 0) -> None:
+    """Invent a listening platform whose truth is known, and write what it logged."""
+    from rich.console import Console
+
+    from training.platform.commands import simulate_log
+
+    simulate_log(scale=scale, seed=seed, out=out, console=Console())
+
+
+@importing.command("situnes")
+def import_situnes(folder: DirArgument, out: OutOption) -> None:
+    """Read the SiTunes data set, its three stages."""
+    from models.log import write_log
+    from training.importers import situnes
+
+    write_log(situnes.import_situnes(folder), out)
+    typer.echo(f"Log written to {out}")
 
 
 @logs.command("check")
