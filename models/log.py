@@ -255,7 +255,7 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
 
 def _read_table(path: Path) -> pl.DataFrame:
     """Return a Parquet file's table; damage raises one of `_NOT_A_TABLE`, never a panic, never other values."""
-    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    table = pq.ParquetFile(path, page_checksum_verification=True).read().replace_schema_metadata(None)
     table.validate(full=True)
     table.schema.to_string()  # names that are not UTF-8 raise here; Polars would panic
     return pl.DataFrame(table)
