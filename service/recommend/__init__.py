@@ -1,1 +1,1 @@
-"""The road a request travels, one way: encode, match, predict, guard, choose. Every step is a function of values."""
+"""The road a request travels, one way: encode, match, predict, guard, choose; each a function of values."""

@@ -1,0 +1,104 @@
+"""Guard: where the listener stands, and the candidates with all that the guardrails ask of them.
+
+The rules themselves are `models.guardrails`, the same in rollouts.
+
+Legend: M members · K candidates
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from models.catalogue import artist_key
+from models.guardrails import AFFECT, Candidates, Limits, Standing
+from models.listening import NO_SONG, Listening, Population, song_key
+from service.live.engine import Engine
+from service.recommend.encode import Encoded
+from service.recommend.predict import predict
+from service.recommend.view import Blocks, View
+
+
+def limits_of(engine: Engine, view: View) -> Limits:
+    """Return the limits that bind: the bundle's for the population and mode, tightened by the listener's own."""
+    limits = engine.bundle.guardrails.limits_for(_population(view.listening), view.mode)
+    return limits if view.limits is None else limits.tightened(view.limits)
+
+
+def standing(engine: Engine, view: View, encoded: Encoded, *, now: float) -> tuple[Standing, str]:
+    """Return where the listener stands, and where the affect estimate came from (SAFETY, Words).
+
+    After a play, the estimate is each world model's prediction for that very play; before the session's first
+    play, the report before listening; without one, the population's prior.
+    """
+    report = last_report(view.listening)
+    anchor = engine.bundle.guardrails.prior_for(_population(view.listening)) if report is None else report
+    if _plays_in_session(view.listening):
+        source = "world_model"
+        estimate = _estimate_of_last_play(engine, encoded)
+    else:
+        source = "prior" if report is None else "report"
+        estimate = np.tile(np.array(anchor), (1, encoded.state.shape[1], 1))
+    return Standing(
+        estimate=estimate,
+        anchor=np.array([anchor]),
+        reported=np.array([report is not None]),
+        recent_song=view.offered.song[None],
+        recent_artist=view.offered.artist[None],
+        recent_hours=(now - view.offered.at[None]) / 3600.0,
+    ), source
+
+
+def last_report(listening: Listening) -> tuple[float, float] | None:
+    """Return what the listener said last in the session: after a song, else before listening, else nothing."""
+    if not listening.session_count:
+        return None
+    reports = listening.report[listening.play_start[-2] :]
+    said = np.vstack([listening.before[-1:], reports])
+    said = said[~np.isnan(said).any(axis=1)]
+    return (float(said[-1, 0]), float(said[-1, 1])) if len(said) else None
+
+
+def candidates(
+    engine: Engine,
+    encoded: Encoded,
+    rows: Int[ndarray, " K"],
+    scores: Float[ndarray, " K"],
+    blocks: Blocks,
+) -> Candidates:
+    """Return songs, as a batch of one, with what is predicted of them."""
+    return Candidates(
+        song=engine.catalogue.keys[rows][None],
+        artist=engine.catalogue.artists[rows][None],
+        score=scores[None],
+        predicted=predict(engine, encoded.state, rows),
+        blocked=are_blocked(engine, rows, blocks)[None],
+        support_distance=engine.vectors.support_distance[rows][None],
+    )
+
+
+def are_blocked(engine: Engine, rows: Int[ndarray, " K"], blocks: Blocks) -> Bool[ndarray, " K"]:
+    """Return which songs are blocked by their id, their artist or a tag, or withdrawn."""
+    blocked = engine.catalogue.withdrawn[rows]
+    if blocks.songs:
+        blocked |= np.isin(engine.catalogue.keys[rows], [song_key(song) for song in blocks.songs])
+    if blocks.artists:
+        blocked |= np.isin(engine.catalogue.artists[rows], [artist_key(artist) for artist in blocks.artists])
+    for tag in blocks.tags:
+        blocked |= np.isin(rows, engine.tagged.get(tag, ()))
+    return blocked
+
+
+def _population(listening: Listening) -> Population:
+    return Population(int(listening.population[0]))
+
+
+def _plays_in_session(listening: Listening) -> int:
+    return int(listening.play_start[-1] - listening.play_start[-2]) if listening.session_count else 0
+
+
+def _estimate_of_last_play(engine: Engine, encoded: Encoded) -> Float[ndarray, "1 M 2"]:
+    """Return each member's estimate; not a number where the song is unknown: what is not computed forbids."""
+    if encoded.last_row == NO_SONG:
+        return np.full((1, encoded.state.shape[1], 2), np.nan)
+    predicted = predict(engine, encoded.previous_state, np.array([encoded.last_row]))
+    return predicted[:, :, 0, AFFECT].astype(np.float64)
