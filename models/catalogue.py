@@ -92,6 +92,11 @@ def artist_of(song: Song) -> str:
     return f"artist:{song.artist}" if song.artist else f"song:{song.song_id}"
 
 
+def artist_key(artist: str) -> int:
+    """Return the stable key of an artist's name: what `Catalogue.artists` holds for songs that have one."""
+    return song_key(f"artist:{artist}")
+
+
 def gather(matrix: Float[ndarray, "N *width"], rows: Int[ndarray, "*shape"]) -> Float[ndarray, "..."]:
     """Return matrix rows, with zeros where the row is `NO_SONG`."""
     if not len(matrix):

@@ -74,8 +74,8 @@ def decide(
     standing: Standing,
     limits: Limits,
     snapshot: ExposureSnapshot,
-) -> tuple[Decision, Choice | None]:
-    """Walk the fallback ladder for one listener; return the decision and what its last rung made of it.
+) -> tuple[Decision, tuple[Choice, ...]]:
+    """Walk the fallback ladder for one listener; return the decision and what each rung tried made of it.
 
     Args:
         rungs: the ladder, widest first; candidates are asked for only when their rung is reached.
@@ -84,12 +84,13 @@ def decide(
     columns = limit_columns([limits])
     coverage = np.array([snapshot.coverage])
     trials: list[Trial] = []
-    choice: Choice | None = None
+    choices: list[Choice] = []
     found = (Rung.SILENCE, NO_SONG, NO_SONG)
     for rung, candidates_of in rungs:
         candidates = candidates_of()
         shown = snapshot.counts_of(candidates.song)
         choice = guard_and_choose(candidates, standing, columns, rung=rung, shown=shown, coverage=coverage)
+        choices.append(choice)
         trials.append(Trial(rung=rung, candidates=candidates, shown=shown))
         place = int(choice.chosen[0])
         if place != NO_SONG:
@@ -109,7 +110,7 @@ def decide(
         song=found[1],
         place=found[2],
     )
-    return decision, choice
+    return decision, tuple(choices)
 
 
 def replay(decision: Decision) -> tuple[Rung, int, list[Choice]]:

@@ -6,7 +6,7 @@ draws over 6,988 songs give coverage 0.286, normalised entropy 0.8525 and Gini 0
 Legend: N songs of the catalogue · R rollouts · T songs of one rollout · E embedding width
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
@@ -82,16 +82,14 @@ class ExposureSnapshot:
     """The songs that were shown, as ascending keys."""
     counts: Int[ndarray, " n"]
     catalogue_size: int
+    snapshot_id: str = field(init=False)
+    """The digest of the contents, 16 hexadecimal digits."""
 
     def __post_init__(self) -> None:
         if len(self.keys) != len(self.counts) or np.any(np.diff(self.keys) <= 0):
             raise DataError("a snapshot needs one count per song, and its keys ascending")
-
-    @property
-    def snapshot_id(self) -> str:
-        """The digest of the contents, 16 hexadecimal digits."""
         contents = (self.keys.tobytes(), self.counts.tobytes(), str(self.catalogue_size).encode())
-        return sha256(b"|".join(contents)).hexdigest()[:16]
+        object.__setattr__(self, "snapshot_id", sha256(b"|".join(contents)).hexdigest()[:16])
 
     @property
     def coverage(self) -> float:

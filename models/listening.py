@@ -201,12 +201,17 @@ class Listening:
         )
 
     def with_play(
-        self, song: Int[ndarray, " B"], engagement: Float[ndarray, " B"], played_at: Float[ndarray, " B"]
+        self,
+        song: Int[ndarray, " B"],
+        engagement: Float[ndarray, " B"],
+        played_at: Float[ndarray, " B"],
+        mode: Int[ndarray, " B"] | None = None,
     ) -> "Listening":
         """Return the listening with one more play at the end of each listener's last session.
 
         The play carries engagement only: what an imagined play may carry (SCIENCE §1, presence bits). The
-        end report of the last session, if there was one, is taken away: the session goes on.
+        end report of the last session, if there was one, is taken away: the session goes on. Without a mode
+        given, the mode of the session's last play holds on.
 
         Raises:
             DataError: a listener has no session to play in.
@@ -215,9 +220,10 @@ class Listening:
             raise DataError("every listener needs a session to play in")
         last = self.session_start[1:] - 1  # (B,) the last session of each listener
         where = self.play_start[last + 1]  # (B,) the place of the new play among the old
-        mode = self.mode[last].copy()
-        has_play = self.play_start[last + 1] > self.play_start[last]
-        mode[has_play] = self.play_mode[where[has_play] - 1]
+        if mode is None:
+            mode = self.mode[last].copy()
+            has_play = self.play_start[last + 1] > self.play_start[last]
+            mode[has_play] = self.play_mode[where[has_play] - 1]
         after = self.after.copy()
         after[last] = np.nan
         added = np.zeros(self.session_count, np.int64)
