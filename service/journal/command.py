@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Insert, Row, Update
+from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.sql.dml import Delete
 
 from models.listening import Population
@@ -55,6 +55,28 @@ class ListenerRow(NamedTuple):
     active_at: Instant
 
 
+class SessionRow(NamedTuple):
+    """What is read of a session before a command decides."""
+
+    listener_number: int
+    session_number: int
+    session_id: str
+    mode: str
+    started_at: Instant
+    ended_at: Instant | None
+    end_reason: str | None
+
+
+class ReceiptRow(NamedTuple):
+    """The receipt of a write that was acknowledged before."""
+
+    listener_number: int
+    kind: str
+    client_id: str
+    digest: bytes
+    answer: bytes
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """One command's turn in the transaction."""
@@ -63,7 +85,7 @@ class Turn:
     """For reads; what is to be written goes through `write`."""
     key: ListenerKey
     known: ListenerRow | None
-    session_row: Row[*tuple[Any, ...]] | None
+    session_row: SessionRow | None
     """The row of the session the command names, if there is one."""
     fresh_number: int
     """The number of the listener, should this write be the first."""
@@ -99,7 +121,7 @@ class Turn:
         """The listener's number, known or new."""
         return self.known.listener_number if self.known else self.fresh_number
 
-    def session(self, session_id: str) -> Row[*tuple[Any, ...]]:
+    def session(self, session_id: str) -> SessionRow:
         """Return the session's row.
 
         Raises:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from models.catalogue import Song, artist_of
 from models.errors import DataError
 from models.listening import Mode, song_key
 from service.clock import SECOND, Instant
-from service.journal.command import Command, ReceiptKey, Turn
+from service.journal.command import Command, ReceiptKey, SessionRow, Turn
 from service.journal.events import Event, Offer, Play, SongPlayed
 from service.journal.recommendations import INSERT_RECOMMENDATION
 from service.journal.sessions import has_ended
@@ -126,7 +126,10 @@ class RecordFeedback(Command[FeedbackAnswer]):
                 "rating": self.rating,
             },
         )
-        turn.write(_INSERT_PLAY if not offer.events else _UPDATE_PLAY, place | merged._asdict())
+        if offer.events:
+            turn.write(_UPDATE_PLAY, merged._asdict() | dict(zip(_PLAY_KEYS, place.values(), strict=True)))
+        else:
+            turn.write(_INSERT_PLAY, merged._asdict() | place)
         event = SongPlayed(
             sequence=turn.sequence,
             active_at=turn.active_at,
@@ -158,7 +161,7 @@ class RecordFeedback(Command[FeedbackAnswer]):
             )
         return min(self.played_seconds / duration_seconds, 1.0), self.played_seconds
 
-    def _recorded(self, turn: Turn, session: Row[*tuple[Any, ...]]) -> "_Offered | None":
+    def _recorded(self, turn: Turn, session: SessionRow) -> "_Offered | None":
         """Return the recommendation on record with its events so far."""
         names = {
             "listener": turn.number,
@@ -183,7 +186,7 @@ class RecordFeedback(Command[FeedbackAnswer]):
         ]
         return _Offered(first.position, first.mode, first.duration_seconds, first.artist_key, events)
 
-    def _late_offer(self, turn: Turn, session: Row[*tuple[Any, ...]]) -> "_Offered":
+    def _late_offer(self, turn: Turn, session: SessionRow) -> "_Offered":
         """Write the row that never came to SQL, from its token; return it."""
         taken = turn.sql.scalar(_HIGHEST_POSITION, {"listener": turn.number, "session": session.session_number})
         free = taken is None or self.token.position > taken
@@ -223,12 +226,13 @@ class _Offered(NamedTuple):
 
 _INSERT_FEEDBACK: Final = insert(feedback)
 _INSERT_PLAY: Final = insert(plays)
+_PLAY_KEYS: Final = ("listener", "session", "place")
 _UPDATE_PLAY: Final = (
     update(plays)
     .where(
-        plays.c.listener_number == bindparam("listener_number"),
-        plays.c.session_number == bindparam("session_number"),
-        plays.c.position == bindparam("position"),
+        plays.c.listener_number == bindparam("listener"),
+        plays.c.session_number == bindparam("session"),
+        plays.c.position == bindparam("place"),
     )
     .values(engagement=bindparam("engagement"), rating=bindparam("rating"), played_at=bindparam("played_at"))
 )

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from models.affect import Affect
 from models.listening import Mode, Population
 from service.clock import SECOND, Instant
 from service.errors import SessionEnded as SessionHasEnded
-from service.journal.command import Command, ListenerRow, ReceiptKey, Turn
+from service.journal.command import Command, ListenerRow, ReceiptKey, SessionRow, Turn
 from service.journal.events import Event, ModeChanged, Report, SessionEnded, SessionStarted
 from service.journal.tables import listeners, mode_changes, sessions
 from service.listener import ListenerKey
@@ -234,7 +234,7 @@ class EndIdleSession(Command[bool]):
         return True, event
 
 
-def open_session(turn: Turn, session_id: str, *, idle_limit_seconds: float) -> Row[*tuple[Any, ...]]:
+def open_session(turn: Turn, session_id: str, *, idle_limit_seconds: float) -> SessionRow:
     """Return the row of a session that is open at the turn's time.
 
     Raises:

@@ -10,11 +10,11 @@ from secrets import randbits
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Insert, Row, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, bindparam, insert, select, tuple_, update
 
 from models.errors import AmrsError
 from service.errors import IdConflict
-from service.journal.command import Command, ListenerRow, Statement, Turn, Written
+from service.journal.command import Command, ListenerRow, ReceiptRow, SessionRow, Statement, Turn, Written
 from service.journal.tables import listeners, metadata, receipts, sessions
 from service.listener import ListenerKey
 
@@ -50,7 +50,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
     return outcomes
 
 
-def _decide(command: Command[Any], turn: Turn, receipt: Row[*tuple[Any, ...]] | None) -> Written[Any]:
+def _decide(command: Command[Any], turn: Turn, receipt: ReceiptRow | None) -> Written[Any]:
     if receipt is not None:
         if receipt.digest != command.digest:
             raise IdConflict(f"id {receipt.client_id!r} came before with another body")
@@ -111,7 +111,7 @@ def _lock(sql: Connection, commands: Sequence[Command[Any]]) -> dict[ListenerKey
 
 def _receipts(
     sql: Connection, commands: Sequence[Command[Any]], known: dict[ListenerKey, ListenerRow]
-) -> dict[ListenerKey, Row[*tuple[Any, ...]]]:
+) -> dict[ListenerKey, ReceiptRow]:
     wanted = {
         (known[command.listener].listener_number, *command.receipt): command.listener
         for command in commands
@@ -119,13 +119,13 @@ def _receipts(
     }
     if not wanted:
         return {}
-    rows = sql.execute(_RECEIPTS, {"keys": list(wanted)})
+    rows = [ReceiptRow(*row) for row in sql.execute(_RECEIPTS, {"keys": list(wanted)})]
     return {wanted[row.listener_number, row.kind, row.client_id]: row for row in rows}
 
 
 def _sessions(
     sql: Connection, commands: Sequence[Command[Any]], known: dict[ListenerKey, ListenerRow]
-) -> dict[tuple[ListenerKey, str | None], Row[*tuple[Any, ...]]]:
+) -> dict[tuple[ListenerKey, str | None], SessionRow]:
     wanted = {
         (known[command.listener].listener_number, command.session_id): command.listener
         for command in commands
@@ -133,7 +133,7 @@ def _sessions(
     }
     if not wanted:
         return {}
-    rows = sql.execute(_SESSIONS, {"keys": list(wanted)})
+    rows = [SessionRow(*row) for row in sql.execute(_SESSIONS, {"keys": list(wanted)})]
     return {(wanted[row.listener_number, row.session_id], row.session_id): row for row in rows}
 
 

@@ -40,7 +40,7 @@ class NoCache:
 
     is_degraded = False
 
-    async def recall(self, listener: ListenerKey) -> ListenerState | None:
+    async def recall(self, listener: ListenerKey) -> ListenerState | None:  # noqa: ARG002
         return None
 
     async def remember(self, listener: ListenerKey, state: ListenerState) -> None:

@@ -31,7 +31,7 @@ def rebuild(sql: Connection, listener: ListenerKey) -> ListenerState:
     if row is None:
         return ListenerState()
     number = {"listener": row.listener_number}
-    session_rows = sql.execute(_SESSIONS, number).all()[::-1]
+    session_rows = list(sql.execute(_SESSIONS, number))[::-1]
     return ListenerState(
         sequence=row.sequence,
         population=Population[row.population.upper()],

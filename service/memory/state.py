@@ -16,9 +16,16 @@ from msgspec.structs import replace
 from models.listening import Population
 from service.clock import Instant
 from service.journal.events import (
+    BlockChanged,
+    Event,
+    ModeChanged,
     Offer,
     Play,
     Report,
+    SessionEnded,
+    SessionStarted,
+    SongPlayed,
+    SongsOffered,
 )
 from service.journal.sessions import has_ended
 
@@ -146,9 +153,6 @@ def _play(state: ListenerState, event: SongPlayed) -> ListenerState | None:
         return None
     session = state.sessions[place]
     others = [play for play in session.plays if play.position != event.play.position]
-    is_oldest = place == 0 and (not others or event.play.position < others[0].position)
-    if is_oldest and len(others) == len(session.plays):
-        return None  # a play at the very edge of what is kept: only SQL knows whether it still belongs
     plays = tuple(sorted([*others, event.play], key=lambda play: play.position))
     opened = state.open
     if opened is not None and opened.session_number == event.session_number:
