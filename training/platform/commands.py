@@ -9,26 +9,21 @@ from rich.table import Table
 from rich.text import Text
 
 from models.affect import SIGNALS
-from models.errors import ConfigError
 from models.log import Log, refuse_occupied, write_log
 from training.platform.as_log import simulated_log
 from training.platform.ceilings import Ceilings, measure_ceilings
-from training.platform.parameters import SIZES, PlatformParameters
+from training.platform.parameters import PAPER, PlatformParameters, PlatformSize
 from training.platform.simulate import Advance, simulate
 from training.platform.table_one import Statistic, count_statistics, spread_statistics
 
 
-def simulate_log(*, scale: str, seed: int, out: Path, console: Console) -> Log:
+def simulate_log(*, size: PlatformSize, seed: int, out: Path, console: Console) -> Log:
     """Run the platform, write its log to a new folder and print the report; return the log.
 
     Raises:
-        ConfigError: there is no such scale.
         DataError: the folder exists and is not empty.
     """
-    if scale not in SIZES:
-        raise ConfigError(f"a simulated platform is {', '.join(SIZES)}; got {scale!r}")
     refuse_occupied(out)
-    size = SIZES[scale]
     with _progress(console) as progress:
         playing = progress.add_task("listening", total=size.play_count)
         simulation = simulate(PlatformParameters(), size, seed, _advance(progress, playing))
@@ -37,7 +32,7 @@ def simulate_log(*, scale: str, seed: int, out: Path, console: Console) -> Log:
         filtering = progress.add_task("ceilings", total=size.play_count)
         rng = np.random.default_rng([seed, 1])
         ceilings = measure_ceilings(simulation, rng, advance=_advance(progress, filtering))
-    console.print(_statistics_table(log, with_paper=scale == "paper"))
+    console.print(_statistics_table(log, with_paper=size == PAPER))
     console.print(_ceilings_table(ceilings))
     cost = 100 * (ceilings.observed["valence"] - ceilings.observed_without_song["valence"])
     console.print(f"Hiding the candidate song costs valence {cost:.1f} points of R² (paper's Table 3: 0 to 6).")

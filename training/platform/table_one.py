@@ -20,8 +20,8 @@ class Statistic:
     """One line of the table."""
 
     name: str
-    value: float
-    paper: float
+    value: int | float
+    paper: int | float
 
     @property
     def deviation(self) -> float:
