@@ -46,8 +46,9 @@ def simulate(out: OutOption, scale: Scale = Scale.SMALL, seed: SeedOption = 0) -
     from rich.console import Console
 
     from training.platform.commands import simulate_log
+    from training.platform.parameters import SIZES
 
-    simulate_log(scale=scale, seed=seed, out=out, console=Console())
+    simulate_log(size=SIZES[scale.value], seed=seed, out=out, console=Console())
 
 
 @importing.command("situnes")
