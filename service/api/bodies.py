@@ -104,7 +104,8 @@ class RecommendationView(Outgoing):
     recommendation_id: str
     position: int
     song: SongView
-    predicted: PredictedView
+    predicted: PredictedView | None
+    """Null on a rung that does not rest on predictions, where there were none."""
     guardrails: GuardrailsView
 
 

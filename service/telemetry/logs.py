@@ -19,6 +19,16 @@ _SHARED: Final = (
 )
 
 
+class _StandardError:
+    """Writes lines to whatever standard error is at that moment."""
+
+    def info(self, line: str) -> None:
+        """Write one line, in one call, so that workers do not cut into each other's."""
+        sys.stderr.write(f"{line}\n")
+
+    debug = warning = error = critical = exception = msg = info
+
+
 def _dumps(event: dict[str, Any], **_: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
@@ -28,7 +38,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

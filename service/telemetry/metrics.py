@@ -46,14 +46,11 @@ class Metrics:
         self.recommendations = Counter(
             "amrs_recommendations", "Songs recommended, by mode", ("mode",), registry=registry
         )
-        self.silences = Counter(
-            "amrs_silences", "Requests for which no song was allowed, by mode", ("mode",), registry=registry
-        )
         self.vetoes = Counter(
             "amrs_vetoes", "Candidates forbidden, by guardrail rule", ("rule",), registry=registry
         )
         self.fallbacks = Counter(
-            "amrs_fallbacks", "Choices made below the policy's own rung", ("rung",), registry=registry
+            "amrs_fallbacks", "Choices made below the policy's own rung; silence is one", ("rung",), registry=registry
         )
         self.recomputed = Counter(
             "amrs_recommendations_recomputed",

@@ -1,0 +1,197 @@
+"""`amrs bench serve`: cycles per second of one worker, beside the reference cycle, and how long a song takes.
+
+One cycle is a recommendation and the feedback on it, both committed before they are answered, so that every
+history grows. The load runs in this process, the servers in theirs. Each round measures the service and then
+the reference program, so that a ratio compares the same minutes of the same machine; medians over the rounds.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass
+from socket import create_connection, socket
+from statistics import median
+from time import monotonic, sleep
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import Unavailable
+from service.benchmark.load import Listener, Measured, closed_loop, connected, grow, paced
+from service.serve import as_environment, shared_resources
+from service.settings import Settings
+
+HOST = "127.0.0.1"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkConfig:
+    """What is measured, and for how long."""
+
+    song_count: int = 7000
+    event_count: int = 100
+    """Plays in each history before anything is measured."""
+    listener_count: int = 16
+    """Listeners, and connections, at a time."""
+    round_count: int = 5
+    round_seconds: float = 5.0
+    half_load: float = 0.5
+    """The share of the peak at which the paced load runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round: the service at its peak, the reference at its own, the service at half its peak."""
+
+    peak: Measured
+    reference: Measured
+    half: Measured
+
+    @property
+    def ratio(self) -> float:
+        """Cycles of the service for one of the reference."""
+        return self.peak.cycles_per_second / self.reference.cycles_per_second
+
+
+def benchmark(settings: Settings, config: BenchmarkConfig, *, tell: Tell) -> list[Round]:
+    """Measure a prepared home (`prepare`): return the rounds.
+
+    Raises:
+        Unavailable: a server did not come up, or refused the load.
+    """
+    with ExitStack() as stack:
+        shared = stack.enter_context(shared_resources(settings))
+        port = stack.enter_context(_service(shared))
+        reference_port = stack.enter_context(_reference(str(shared.redis_url)))
+        return asyncio.run(_measure(port, reference_port, config, tell))
+
+
+async def _measure(port: int, reference_port: int, config: BenchmarkConfig, tell: Tell) -> list[Round]:
+    async with AsyncExitStack() as stack:
+
+        async def listeners(at: int, name: str) -> list[Listener]:
+            clients = [await stack.enter_async_context(connected(HOST, at)) for _ in range(config.listener_count)]
+            return [
+                Listener(client, f"{name}-{place}", f"{name}-{os.getpid()}-{place}")
+                for place, client in enumerate(clients)
+            ]
+
+        ours, theirs = await listeners(port, "bench"), await listeners(reference_port, "reference")
+        await asyncio.gather(*(listener.start() for listener in ours))
+        tell(f"growing {len(ours)} histories to {config.event_count} plays")
+        await _sound(grow(ours, cycles=config.event_count))
+        rounds = []
+        for number in range(config.round_count):
+            peak = await _sound(closed_loop(ours, seconds=config.round_seconds))
+            reference = await _sound(closed_loop(theirs, seconds=config.round_seconds))
+            rate = peak.cycles_per_second * config.half_load
+            half = await _sound(paced(ours, cycles_per_second=rate, seconds=config.round_seconds))
+            rounds.append(Round(peak=peak, reference=reference, half=half))
+            tell(
+                f"round {number + 1}: {peak.cycles_per_second:.0f} cycles/s, "
+                f"reference {reference.cycles_per_second:.0f}, ratio {rounds[-1].ratio:.3f}, "
+                f"p99 {peak.percentile(0.99) * 1000:.1f} ms, at half load {half.percentile(0.99) * 1000:.1f} ms"
+            )
+        return rounds
+
+
+async def _sound(load: Awaitable[Measured]) -> Measured:
+    measured = await load
+    if measured.refusals:
+        raise Unavailable(f"{measured.refusals} of {len(measured.latencies)} cycles were refused")
+    return measured
+
+
+def report(rounds: list[Round], config: BenchmarkConfig, *, described: str, console: Console) -> None:
+    """Print the medians over the rounds."""
+    console.print(
+        f"{config.song_count:,} songs, histories of {config.event_count} plays and more, "
+        f"{config.listener_count} connections, one worker; {described}"
+    )
+    table = Table("median of rounds", "cycles/s", "p50 ms", "p95 ms", "p99 ms", "silences")
+    for name, measured in (
+        ("service, peak", [each.peak for each in rounds]),
+        ("service, half of its peak", [each.half for each in rounds]),
+        ("reference, peak", [each.reference for each in rounds]),
+    ):
+        rate = median(each.cycles_per_second for each in measured)
+        percentiles = [median(each.percentile(share) for each in measured) for share in (0.5, 0.95, 0.99)]
+        silences = sum(each.silences for each in measured)
+        table.add_row(name, f"{rate:.0f}", *(f"{value * 1000:.1f}" for value in percentiles), str(silences))
+    console.print(table)
+    console.print(f"ratio to the reference: {median(each.ratio for each in rounds):.3f}")
+
+
+def durability_of(database_url: str) -> str:
+    """Return in words which database is written to and what a commit survives."""
+    if database_url.startswith("sqlite"):
+        return "SQLite, WAL, synchronous=FULL: a commit survives the loss of power"
+    return "PostgreSQL, synchronous_commit=on: a commit survives the loss of power"
+
+
+@contextmanager
+def _service(settings: Settings) -> Iterator[int]:
+    port = _free_port()
+    chosen = settings.model_copy(update={"port": port, "workers": 1})
+    program = "from service.serve import serve; from service.settings import Settings; serve(Settings())"
+    with _running([sys.executable, "-c", program], as_environment(chosen)):
+        _wait_until(lambda: _is_ready(port))
+        yield port
+
+
+@contextmanager
+def _reference(redis_url: str) -> Iterator[int]:
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "service.benchmark.reference:create_app", "--factory"]
+    command += ["--host", HOST, "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
+    command += ["--no-access-log", "--log-level", "warning"]
+    with _running(command, {"AMRS_BENCH_REDIS_URL": redis_url}):
+        _wait_until(lambda: _listens(port))
+        yield port
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=os.environ | environment, stdout=quiet, stderr=quiet)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"http://{HOST}:{port}/readyz", timeout=1) as answer:  # a fixed scheme and host
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        with create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
+    until = monotonic() + seconds
+    while not holds():
+        if monotonic() > until:
+            raise Unavailable(f"a server did not come up within {seconds:g} s")
+        sleep(0.05)

@@ -1,0 +1,118 @@
+"""The parts of a running service, opened together and closed in reverse; what every route may reach for."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Never, TypeVar
+
+from models.errors import ConfigError, Unavailable
+from models.repository import Repository
+from service.access.keys import Door
+from service.clock import Clock
+from service.journal.command import Command, Written
+from service.journal.journal import Journal, JournalConfig, open_journal
+from service.journal.settle import Outcome
+from service.listener import ListenerKey
+from service.live.follow import open_live
+from service.live.live import Live
+from service.memory.listeners import Listeners
+from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
+from service.recommend.exposures import open_exposures
+from service.recommend.road import REDIS, Road
+from service.recommendation_id import TokenSigner
+from service.settings import Settings, signing_key
+from service.telemetry.metrics import Metrics
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether the service can serve."""
+
+    bundle: str | None
+    degraded: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One worker's parts."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    door: Door
+    signer: TokenSigner
+    journal: Journal
+    listeners: Listeners
+    live: Live
+    road: Road
+
+    async def record(self, command: Command[Answer]) -> Written[Answer]:
+        """Commit a listener's write; memory follows."""
+        return await self.listeners.write(command)
+
+    async def record_all(self, listener: ListenerKey, commands: Sequence[Command[Any]]) -> list[Outcome]:
+        """Commit one listener's writes in one transaction; each has its own outcome."""
+        return await self.listeners.write_all(listener, commands) if commands else []
+
+    async def health(self) -> Health:
+        """Say whether the service can serve."""
+        current = self.live.loaded.current
+        missing = [] if current else ["bundle"]
+        try:
+            await self.journal.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar())
+        except Unavailable:
+            missing.append("journal")
+        degraded = (REDIS,) if self.listeners.cache.is_degraded else ()
+        return Health(bundle=current and current.bundle.version, degraded=degraded, missing=tuple(missing))
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> AsyncIterator[Parts]:
+    """Open everything one worker holds.
+
+    Raises:
+        ConfigError: the database has another schema, or settings contradict each other.
+        Unavailable: the database does not answer.
+    """
+    async with AsyncExitStack() as stack:
+        signer = TokenSigner(signing_key(settings))
+        config = JournalConfig(write_timeout_seconds=settings.write_timeout_seconds)
+        journal = await stack.enter_async_context(open_journal(settings.database_url, config=config))
+        cache = await stack.enter_async_context(
+            open_redis_cache(
+                settings.redis_url or _no_redis(),
+                RedisCacheConfig(prefix=settings.redis_prefix, timeout_seconds=settings.redis_timeout_seconds),
+                on_error=lambda _: metrics.degraded.labels(REDIS).inc(),
+            )
+        )
+        listeners = Listeners(journal, cache)
+        repository = Repository(settings.home / "bundles")
+        live = await stack.enter_async_context(open_live(repository, journal, metrics))
+        exposures = await stack.enter_async_context(open_exposures(journal, live, metrics))
+        road = Road(
+            listeners=listeners,
+            live=live,
+            exposures=exposures,
+            signer=signer,
+            metrics=metrics,
+            clock=clock,
+            idle_limit_seconds=settings.idle_limit_seconds,
+        )
+        yield Parts(
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            door=Door(settings),
+            signer=signer,
+            journal=journal,
+            listeners=listeners,
+            live=live,
+            road=road,
+        )
+
+
+def _no_redis() -> Never:
+    raise ConfigError("redis_url must name a Redis here; `amrs serve` starts a private one where none is named")

@@ -1,0 +1,99 @@
+"""Exposures: what each mode's listeners were given lately, as snapshots that are renewed now and then.
+
+The coverage floor reads them, and the coverage metric. A snapshot a few seconds old is as good as a fresh one;
+where SQL does not answer, the last one stays.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final
+
+import numpy as np
+import structlog
+from jaxtyping import Int
+from numpy import ndarray
+from sqlalchemy import Connection, bindparam, func, select
+
+from models.errors import Unavailable
+from models.exposure import ExposureSnapshot, empty_snapshot
+from models.listening import Mode
+from service.journal.journal import Journal
+from service.journal.tables import recommendations
+from service.live.live import Live
+from service.telemetry.metrics import Metrics
+
+WINDOW: Final = 5000
+"""The exposures of a mode that count: its latest ones."""
+RENEWAL_SECONDS: Final = 10.0
+
+_log = structlog.get_logger("amrs.exposures")
+
+
+class Exposures:
+    """One snapshot per mode."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[Mode, ExposureSnapshot] = {mode: empty_snapshot(0) for mode in Mode}
+
+    def of(self, mode: Mode) -> ExposureSnapshot:
+        """Return the latest snapshot of a mode."""
+        return self._snapshots[mode]
+
+    async def renew(self, journal: Journal, live: Live, metrics: Metrics) -> None:
+        """Take new snapshots over the live catalogue.
+
+        Raises:
+            Unavailable: SQL does not answer.
+        """
+        current = live.loaded.current
+        song_count = int(np.count_nonzero(~current.catalogue.withdrawn)) if current else 0
+        for mode in Mode:
+            keys, counts = await journal.read(partial(read_exposure, mode=mode))
+            snapshot = ExposureSnapshot(keys=keys, counts=counts, catalogue_size=song_count)
+            self._snapshots[mode] = snapshot
+            metrics.coverage.labels(mode.label).set(snapshot.coverage)
+
+
+def read_exposure(sql: Connection, *, mode: Mode) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"]]:
+    """Return the keys of the songs given lately under a mode, ascending, and how often each was."""
+    rows = sql.execute(_READ, {"mode": mode.label, "window": WINDOW}).all()
+    table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+@asynccontextmanager
+async def open_exposures(journal: Journal, live: Live, metrics: Metrics) -> AsyncIterator[Exposures]:
+    """Give the exposures, renewed in the background."""
+    exposures = Exposures()
+
+    async def renew_for_ever() -> None:
+        while True:
+            try:
+                await exposures.renew(journal, live, metrics)
+            except Unavailable as problem:
+                _log.warning("exposures not renewed", reason=str(problem))
+            await asyncio.sleep(RENEWAL_SECONDS)
+
+    task = asyncio.create_task(renew_for_ever())
+    try:
+        yield exposures
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+_latest = (
+    select(recommendations.c.song_key)
+    .where(recommendations.c.mode == bindparam("mode"))
+    .order_by(recommendations.c.offered_at.desc())
+    .limit(bindparam("window"))
+    .subquery()
+)
+_READ: Final = (
+    select(_latest.c.song_key, func.count().label("shown"))
+    .group_by(_latest.c.song_key)
+    .order_by(_latest.c.song_key)
+)

@@ -1,0 +1,114 @@
+"""`amrs serve`: one parent that owns what the workers share, N workers that answer.
+
+The parent makes the home folder, brings the embedded database up to date, starts the private redis-server, and
+stops it after the last worker. The workers read the same settings from the environment, so that a worker
+that died is replaced by one that knows no less.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Final, Never
+
+import uvicorn
+from pydantic import SecretStr
+
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+GRACE_SECONDS: Final = 10
+"""How long requests in flight may take to finish once the service is told to stop."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM or Ctrl-C); then finish what is in flight and close everything."""
+    with ExitStack() as stack:
+        stack.enter_context(stopping_on_sigterm())
+        shared = stack.enter_context(shared_resources(settings))
+        if settings.workers > 1:
+            share_metrics(shared)
+        os.environ |= as_environment(shared)
+        uvicorn.run(
+            "service.serve:worker",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+
+
+def worker() -> "FastAPI":
+    """Return the app of one worker, its settings read from the environment."""
+    from service.app import create_app  # only now: the metrics look for their folder when first imported
+    from service.telemetry.logs import configure_logs
+
+    configure_logs()
+    return create_app(Settings())
+
+
+@contextmanager
+def shared_resources(settings: Settings) -> Iterator[Settings]:
+    """Open what all workers share; yield the settings that name it."""
+    from service.journal.database import upgrade
+    from service.memory.embedded import embedded_redis
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if settings.database_url.startswith("sqlite"):
+        upgrade(settings.database_url)
+    if settings.redis_url is not None:
+        yield settings
+        return
+    with embedded_redis(settings.home) as url:
+        yield settings.model_copy(update={"redis_url": url})
+
+
+def share_metrics(settings: Settings) -> None:
+    """Give the workers an empty folder in which each keeps its numbers for all to read."""
+    folder = settings.home / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[MULTIPROCESS_FOLDER] = str(folder.resolve())
+
+
+def as_environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment variables from which a worker reads these settings back."""
+    environment = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if value is not None:
+            environment[f"AMRS_{name.upper()}"] = _spelled(value)
+    return environment
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_spelled(part) for part in value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+@contextmanager
+def stopping_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an orderly exit, so that what is open is closed."""
+
+    def stop(_: int, __: FrameType | None) -> Never:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
