@@ -88,7 +88,7 @@ class Truth:
         """Return the expected signals of each candidate song, in `Signal` order, from 0 to 1.
 
         Engagement and the two reports are exact means of clipped normals. The rating is P(like) if the
-        listener were made to rate: logged ratings are chosen by the listener, and run higher.
+        listener were made to rate: logged ratings are no fair sample of plays, nor of listeners.
         """
         feedback, listener = self._feedback, state.listener
         after = self.affect_after(state, song)  # (B, K, 2)
