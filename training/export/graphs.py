@@ -23,6 +23,10 @@ from training.networks.encoder import HistoryEncoder
 from training.networks.policy import PolicyNetwork
 from training.networks.world import Ensemble
 
+_NEXT_TO_NOTHING = np.array(-60.0)
+"""The lowest score below the best that a softmax is given: e^-60 vanishes in single precision. Minus infinity
+would come out as denormal numbers, on which a softmax of 116 positions took eight times as long."""
+
 
 def world_graph(ensemble: Ensemble) -> bytes:
     """Return `world.onnx`: tokens → every member's state after them all, and before the last play."""
@@ -99,22 +103,26 @@ def _encode(graph: Builder, encoders: Sequence[HistoryEncoder], song: str, featu
 
     positions = _range(graph, graph("Gather", graph("Shape", stream), graph.integer(2), axis=0))  # (T,)
     rows = graph("Unsqueeze", positions, graph.integers(1))  # (T, 1)
-    everywhere = graph("LessOrEqual", positions, rows)  # (T, T): what each position sees
+    future = _hidden(graph, graph("Greater", positions, rows))  # (T, T)
     read = graph("Unsqueeze", read, graph.integers(2))  # (B, P, 1)
     picked = graph("Cast", graph("Equal", positions, read), to=1)  # (B, P, T)
-    seen = graph("Unsqueeze", graph("LessOrEqual", positions, read), graph.integers(1))  # (B, 1, P, T)
+    beyond = _hidden(
+        graph, graph("Unsqueeze", graph("Greater", positions, read), graph.integers(1))
+    )  # (B, 1, P, T)
 
     *inner_blocks, last_blocks = zip(*(encoder.blocks for encoder in encoders), strict=True)
     for blocks in inner_blocks:
-        stream = _block(graph, blocks, stream, seen=everywhere, pick=lambda each: each)
-    stream = _block(graph, last_blocks, stream, seen=seen, pick=lambda each: graph("MatMul", picked, each))
+        stream = _block(graph, blocks, stream, hidden=future, pick=lambda each: each)
+    stream = _block(graph, last_blocks, stream, hidden=beyond, pick=lambda each: graph("MatMul", picked, each))
     gain = np.stack([_array(encoder.norm.weight) for encoder in encoders])[:, None, None, :]
     shift = np.stack([_array(encoder.norm.bias) for encoder in encoders])[:, None, None, :]
     return graph("Add", graph("Mul", _norm(graph, stream, width), graph.floats(gain)), graph.floats(shift))
 
 
-def _block(graph: Builder, blocks: Sequence[Block], stream: str, *, seen: str, pick: Callable[[str], str]) -> str:
-    """Write one block of every member, at the positions picked; `seen` says what each of them may read."""
+def _block(
+    graph: Builder, blocks: Sequence[Block], stream: str, *, hidden: str, pick: Callable[[str], str]
+) -> str:
+    """Write one block of every member, at the positions picked; `hidden` takes what they must not read."""
     width, heads = blocks[0].widen.in_features, blocks[0].attention.heads
     head_width = width // heads
     normed = _norm(graph, stream, width)
@@ -128,8 +136,10 @@ def _block(graph: Builder, blocks: Sequence[Block], stream: str, *, seen: str, p
     query = graph("Transpose", project(0, pick(normed), head_width**-0.5), perm=[0, 1, 3, 2, 4])
     key = graph("Transpose", project(1, normed), perm=[0, 1, 3, 4, 2])
     value = graph("Transpose", project(2, normed), perm=[0, 1, 3, 2, 4])
-    scores = graph("Where", seen, graph("MatMul", query, key), graph.floats(np.array(-np.inf)))
-    read = graph("MatMul", graph("Softmax", scores, axis=-1), value)  # (M, B, A, P, D/A)
+    scores = graph("Add", graph("MatMul", query, key), hidden)  # (M, B, A, P, T)
+    below_best = graph("Sub", scores, graph("ReduceMax", scores, graph.integers(-1)))
+    weighed = graph("Softmax", graph("Max", below_best, graph.floats(_NEXT_TO_NOTHING)), axis=-1)
+    read = graph("MatMul", weighed, value)  # (M, B, A, P, D/A)
     read = graph("Transpose", read, perm=[0, 1, 3, 2, 4])
     read = graph("Reshape", read, graph.integers(0, 0, -1, width))  # (M, B, P, D)
     merged = _linear(graph, read, [block.attention.merge for block in blocks], axes=2)
@@ -175,6 +185,11 @@ def _linear(
     matrix, offset = np.stack(matrices), np.stack(offsets)
     mapped = graph("MatMul", source, graph.floats(matrix.reshape(*shape, *matrix.shape[1:])))
     return graph("Add", mapped, graph.floats(offset.reshape(*shape, 1, -1)))
+
+
+def _hidden(graph: Builder, mask: str) -> str:
+    """Write what is added to scores: minus infinity where the mask holds, else nothing."""
+    return graph("Where", mask, graph.floats(np.array(-np.inf)), graph.floats(np.array(0.0)))
 
 
 def _norm(graph: Builder, stream: str, width: int) -> str:
