@@ -1,0 +1,275 @@
+"""Direct preference optimisation: teach the policy which of two songs to play next, tied to a reference.
+
+Over a catalogue, π(y | x) = softmax_y(cos(ŝ, y)/τ), so the partition functions cancel: a margin is
+(ŝ·(y_w − y_l))/τ, no softmax is needed for the loss, and only β/τ is identifiable. Probability can leak to
+third songs along y_w − y_l, so the exact KL(π_θ ‖ π_ref) over the catalogue is watched, and training stops at a
+budget. Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290), eq. 7; label smoothing: Mitchell 2023 (cDPO).
+
+Legend: P pairs · S situations · N songs of the catalogue · Q target width; ŝ and y have unit length
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+
+from models.errors import ConfigError, DataError
+from training.networks.policy import PolicyNetwork, cosines
+from training.pairs import Judge, Offer, PairRecipe, Pairs, join
+from training.seeding import torch_seeded_by
+from training.situations import Situations
+from training.trained import PolicyOver
+from training.windows import Histories
+
+_CHUNK = 2048
+"""Situations that are scored at once: bounds memory, changes no number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpoConfig:
+    """How far and how fast the policy is led away from the reference."""
+
+    beta: float = 0.1
+    temperature: float = 0.2
+    """τ of the softmax over the catalogue; Copycat's own."""
+    learning_rate: float = 5e-5
+    batch_windows: int = 32
+    epochs: int = 3
+    """Passes over the windows, each with freshly drawn pairs."""
+    kl_budget_nats: float = 0.25
+    """Training stops before the mean KL(π_θ ‖ π_ref) passes this."""
+    look_every: int = 4
+    """Steps between two looks at the KL."""
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "beta",
+            "temperature",
+            "learning_rate",
+            "batch_windows",
+            "epochs",
+            "kl_budget_nats",
+            "look_every",
+        ):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0; got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpoLook:
+    """What one look at the policy saw."""
+
+    step: int
+    loss_nats: float
+    """Mean over the pairs since the look before; log 2 where nothing was learned."""
+    kl_nats: float
+    """Mean KL(π_θ ‖ π_ref) over the situations that are watched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tuned:
+    """The policy after preference optimisation, and what was seen on the way."""
+
+    network: PolicyNetwork
+    looks: tuple[DpoLook, ...]
+    """The network is that of the last look within the budget; the last of all may lie beyond it."""
+
+
+def dpo_loss(
+    policy_margin: Float[Tensor, " P"],
+    reference_margin: Float[Tensor, " P"],
+    *,
+    beta: float,
+    doubt: Float[Tensor, " P"] | float = 0.0,
+) -> Float[Tensor, " P"]:
+    """Return the DPO loss of each pair, in nats.
+
+    A *margin* is log π(preferred | history) − log π(rejected | history).
+
+    Args:
+        policy_margin: margin under the policy being trained.
+        reference_margin: margin under the frozen reference policy; no gradient.
+        beta: how tightly the reference holds the policy; above 0.
+        doubt: the probability that the pair should be the other way round, in [0, 0.5).
+
+    Returns:
+        One loss per pair, above 0: log 2 where the two margins agree.
+    """
+    advantage = beta * (policy_margin - reference_margin)
+    return -(1 - doubt) * F.logsigmoid(advantage) - doubt * F.logsigmoid(-advantage)
+
+
+def margins(
+    wanted: Float[Tensor, "P Q"],
+    preferred: Float[Tensor, "P Q"],
+    rejected: Float[Tensor, "P Q"],
+    *,
+    temperature: float,
+) -> Float[Tensor, " P"]:
+    """Return log π(preferred) − log π(rejected) over a catalogue: ŝ·(y_w − y_l)/τ; all of unit length."""
+    return (wanted * (preferred - rejected)).sum(dim=-1) / temperature
+
+
+def catalogue_kl(
+    wanted: Float[Tensor, "S Q"],
+    reference: Float[Tensor, "S Q"],
+    targets: Float[Tensor, "N Q"],
+    *,
+    temperature: float,
+) -> Float[Tensor, " S"]:
+    """Return KL(π_θ ‖ π_ref) of each situation, exact over the catalogue, in nats; at least 0 but for rounding."""
+    policy = F.log_softmax(cosines(wanted, targets) / temperature, dim=-1)  # (S, N)
+    held = F.log_softmax(cosines(reference, targets) / temperature, dim=-1)
+    return (policy.exp() * (policy - held)).sum(dim=-1)
+
+
+def optimise_preferences(
+    reference: PolicyOver,
+    histories: Histories,
+    train: Situations,
+    watched: Situations,
+    *,
+    judge: Judge,
+    recipe: PairRecipe,
+    config: DpoConfig,
+    rng: np.random.Generator,
+    advance: Callable[[DpoLook], None] = lambda _: None,
+) -> Tuned:
+    """Return Copycat led toward what the judge prefers, as far as the KL budget goes.
+
+    Args:
+        reference: Copycat; stays as it is.
+        histories: of every listener.
+        train: the situations to learn from.
+        watched: situations of other listeners, on which the KL is measured.
+        judge: utility of candidates in the training situations, by member.
+        recipe: how pairs are found.
+        config: how far and how fast.
+        rng: the recipe's draws, and the order of windows.
+        advance: told of each look.
+
+    Raises:
+        DataError: the recipe finds no pair.
+    """
+    targets = torch.from_numpy(reference.targets)
+    network = deepcopy(reference.network).eval()  # no dropout: both policies must see the same history
+    held_train = _wanted(reference.network, histories, train)
+    held_watched = _wanted(reference.network, histories, watched)
+    optimizer = AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.0)
+    within_budget = deepcopy(network.state_dict())
+    looks: list[DpoLook] = []
+    losses: list[float] = []
+
+    def drawn_pairs() -> Iterator[Pairs]:
+        for _ in range(config.epochs):
+            pairs = _find_pairs(reference, held_train, train, recipe=recipe, judge=judge, rng=rng)
+            yield from _window_batches(pairs, train, config.batch_windows, rng)
+
+    with torch_seeded_by(rng):
+        for step, pairs in enumerate(drawn_pairs(), start=1):
+            loss = _loss(network, targets, histories, train, held_train, pairs, config)
+
+            optimizer.zero_grad()
+            loss.backward()
+            clip_grad_norm_(network.parameters(), config.max_grad_norm, error_if_nonfinite=True)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+
+            if step % config.look_every == 0:
+                now = _wanted(network, histories, watched)
+                kl = catalogue_kl(now, held_watched, targets, temperature=config.temperature).mean()
+                looks.append(DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl)))
+                losses.clear()
+                advance(looks[-1])
+                if looks[-1].kl_nats > config.kl_budget_nats:
+                    break
+                within_budget = deepcopy(network.state_dict())
+    network.load_state_dict(within_budget)
+    return Tuned(network=network, looks=tuple(looks))
+
+
+def _wanted(network: PolicyNetwork, histories: Histories, situations: Situations) -> Float[Tensor, "S Q"]:
+    """Return ŝ in every situation; no gradient."""
+    parts = []
+    with torch.inference_mode():
+        for windows in np.array_split(np.arange(len(situations.windows)), -(-len(situations.windows) // 64)):
+            chosen = slice(*np.searchsorted(situations.window, [windows[0], windows[-1] + 1]))
+            batch = histories.batch(situations.windows.take(windows))
+            states = network.states(batch.song, batch.features)
+            at = situations.window[chosen] - windows[0], situations.place[chosen]
+            parts.append(network.wanted(states[torch.from_numpy(at[0]), torch.from_numpy(at[1])]))
+    return torch.cat(parts).clone()
+
+
+def _find_pairs(
+    reference: PolicyOver,
+    held: Float[Tensor, "S Q"],
+    situations: Situations,
+    *,
+    recipe: PairRecipe,
+    judge: Judge,
+    rng: np.random.Generator,
+) -> Pairs:
+    """Return the recipe's pairs; situations pass in chunks, because each has a score for every song."""
+    targets = reference.targets
+    found = []
+    for start in range(0, len(situations), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        offer = Offer(
+            cosine=held[part].numpy() @ targets.T,
+            logged=situations.logged[part],
+            feedback=situations.feedback[part],
+            targets=targets,
+        )
+        pairs = recipe.pairs(offer, _later(judge, start), rng)
+        found.append(replace(pairs, situation=pairs.situation + start))
+    pairs = join(found)
+    if not len(pairs):
+        raise DataError(f"no pair among {len(situations)} situations keeps the recipe's standards")
+    return pairs
+
+
+def _later(judge: Judge, start: int) -> Judge:
+    """Return the judge of situations counted from `start`."""
+    return lambda situation, candidates: judge(situation + start, candidates)
+
+
+def _window_batches(pairs: Pairs, situations: Situations, size: int, rng: np.random.Generator) -> Iterator[Pairs]:
+    """Yield all the pairs of `size` windows at a time; windows of like length stand together."""
+    used = np.unique(situations.window[pairs.situation])
+    order = used[np.lexsort([rng.random(len(used)), situations.windows.length[used]])]
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    for group in rng.permutation(len(groups)):
+        yield pairs.take(np.flatnonzero(np.isin(situations.window[pairs.situation], groups[group])))
+
+
+def _loss(
+    network: PolicyNetwork,
+    targets: Float[Tensor, "N Q"],
+    histories: Histories,
+    situations: Situations,
+    held: Float[Tensor, "S Q"],
+    pairs: Pairs,
+    config: DpoConfig,
+) -> Float[Tensor, ""]:
+    """Return the mean DPO loss of some pairs, with gradient."""
+    windows, row = np.unique(situations.window[pairs.situation], return_inverse=True)
+    batch = histories.batch(situations.windows.take(windows))
+    states = network.states(batch.song, batch.features)
+    at = torch.from_numpy(row), torch.from_numpy(situations.place[pairs.situation])
+    wanted = network.wanted(states[at])  # (P, Q)
+    preferred, rejected = targets[pairs.preferred], targets[pairs.rejected]
+    return dpo_loss(
+        margins(wanted, preferred, rejected, temperature=config.temperature),
+        margins(held[pairs.situation], preferred, rejected, temperature=config.temperature),
+        beta=config.beta,
+        doubt=torch.from_numpy(pairs.doubt.astype(np.float32)),
+    ).mean()

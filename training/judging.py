@@ -1,0 +1,76 @@
+"""Judging candidates: what each world model thinks a song is worth in a situation, and in which units.
+
+Signals are brought to one scale by the spread of their predictions over songs, so that none drowns the others
+(TRIAL: raw .5/.5 utility is dominated by arousal). Weights are fixed in docs/decisions/utility.md.
+
+Legend: S situations · M members · C candidates · D state width
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from models.utility import PAPER_UTILITY, Four, LinearUtility, TargetUtility, mode_aware_utility
+from training.situations import Situations
+from training.trained import CHUNK, WorldOver
+from training.windows import Histories
+
+BALANCED: Final[Four] = (0.1, 0.1, 0.4, 0.4)
+"""λ of the mode-aware utility in `Signal` order: affect first, with a little engagement and rating."""
+_LEAST_SPREAD: Final = 1e-3
+_SPREAD_SONGS: Final = 64
+"""Songs drawn for each situation when the spread of predictions is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EnsembleJudge:
+    """A `Judge` of fixed situations: histories are read once, candidates as often as asked."""
+
+    world: WorldOver
+    state: Float[ndarray, "S M D"]
+    mode: Int[ndarray, " S"]
+    utility: LinearUtility | TargetUtility
+
+    def __call__(self, situation: Int[ndarray, " s"], candidates: Int[ndarray, "s C"]) -> Float[ndarray, "s M C"]:
+        """Return each member's utility of each candidate."""
+        predicted = self.world.predicted(self.state[situation], candidates)  # (s, M, C, 4)
+        mode = np.broadcast_to(self.mode[situation][:, None, None], predicted.shape[:-1])
+        return self.utility.value(predicted.astype(np.float64), mode)
+
+
+@torch.inference_mode()
+def situation_states(world: WorldOver, histories: Histories, situations: Situations) -> Float[ndarray, "S M D"]:
+    """Return every member's state in every situation."""
+    parts = []
+    for start in range(0, len(situations.windows), CHUNK):
+        stop = min(start + CHUNK, len(situations.windows))
+        chosen = slice(*np.searchsorted(situations.window, [start, stop]))
+        batch = histories.batch(situations.windows.take(np.arange(start, stop)))
+        states = world.ensemble.states(batch.song, batch.features)  # (b, M, L+1, D)
+        window = torch.from_numpy(situations.window[chosen] - start)
+        parts.append(states[window, :, torch.from_numpy(situations.place[chosen])])
+    return np.asarray(torch.cat(parts).numpy())
+
+
+def prediction_spread(
+    world: WorldOver, state: Float[ndarray, "S M D"], rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Return the standard deviation of each signal's prediction over songs, the mean of all situations."""
+    songs = rng.integers(len(world.songs), size=(len(state), _SPREAD_SONGS))
+    spread = world.predicted(state, songs).mean(axis=1).std(axis=1).mean(axis=0)
+    return tuple(np.maximum(spread, _LEAST_SPREAD).tolist())
+
+
+def paper_utility(scales: tuple[float, float, float, float]) -> LinearUtility:
+    """Return the paper's affect-only utility; it knows no scales."""
+    del scales
+    return PAPER_UTILITY
+
+
+def serving_utility(scales: tuple[float, float, float, float]) -> TargetUtility:
+    """Return the mode-aware utility in units of the given spreads."""
+    return mode_aware_utility(weights=BALANCED, scales=scales)

@@ -1,0 +1,145 @@
+"""Situations: moments of logged histories at which the next song is chosen; rollouts start from windows of them.
+
+A window is a stretch of one listener's logged tokens, drawn anew for each listener a few times: the policy has to
+act on partial histories, and every policy that is compared starts from the same ones (AMRS §3.4, rollout
+seeding). A history shorter than the drawn length is its own window.
+
+Legend: W windows · S situations · T tokens of all listeners · P plays
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from models.errors import ConfigError
+from models.listening import NO_SONG, Listening
+from training.windows import Histories, Windows
+
+FEWEST_PLAYS = 2
+"""Listeners with fewer are left out of windows, and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig:
+    """How many windows a listener gives, and how long they are."""
+
+    windows_per_listener: int = 5
+    shortest: int = 10
+    longest: int = 100
+    """Tokens; lengths are uniform between the two, both included."""
+
+    def __post_init__(self) -> None:
+        if self.windows_per_listener < 1 or not 1 <= self.shortest <= self.longest:
+            raise ConfigError(
+                "windows need one a listener and 1 <= shortest <= longest; got "
+                f"{self.windows_per_listener}, {self.shortest} and {self.longest}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StartWindows:
+    """W stretches of listeners' histories, counted in the listener's own tokens."""
+
+    listener: Int[ndarray, " W"]
+    first: Int[ndarray, " W"]
+    stop: Int[ndarray, " W"]
+    left_out_count: int
+    """Listeners who had too few plays for any window."""
+
+    def __len__(self) -> int:
+        return len(self.listener)
+
+    def in_columns(self, histories: Histories) -> Windows:
+        """Return the same windows, counted over the tokens of all listeners."""
+        return Windows(first=histories.columns.start[self.listener] + self.first, length=self.stop - self.first)
+
+
+def draw_windows(
+    listening: Listening, listeners: Int[ndarray, " b"], config: WindowConfig, rng: np.random.Generator
+) -> StartWindows:
+    """Return the windows of the given listeners; the same generator gives the same ones."""
+    plays = np.diff(listening.play_start[listening.session_start])[listeners]
+    kept = np.repeat(listeners[plays >= FEWEST_PLAYS], config.windows_per_listener)
+    available = listening.token_counts[kept]
+    length = np.minimum(rng.integers(config.shortest, config.longest + 1, len(kept)), available)
+    first = rng.integers(0, available - length + 1)
+    return StartWindows(
+        listener=kept,
+        first=first,
+        stop=first + length,
+        left_out_count=int(np.count_nonzero(plays < FEWEST_PLAYS)),
+    )
+
+
+def listening_in(listening: Listening, windows: StartWindows) -> Listening:
+    """Return each window as a listener of its own: the history a rollout begins with.
+
+    Where a window ends with its session, the report at the session's end becomes a report after its last song:
+    the tokens are the same, and it stays known when the rollout plays on.
+    """
+    own = listening.select(windows.listener).segment(windows.first, windows.stop)
+    report, last = own.report.copy(), own.is_last_play
+    after = own.after[own.session_of_play[last]]
+    report[last] = np.where(np.isnan(after), report[last], after)
+    return replace(own, report=report)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Situations:
+    """S moments inside windows at which a song was played next."""
+
+    windows: Windows
+    window: Int[ndarray, " S"]
+    """The window of each, ascending."""
+    place: Int[ndarray, " S"]
+    """How many tokens of the window had been heard."""
+    mode: Int[ndarray, " S"]
+    """The mode in force."""
+    logged: Int[ndarray, " S"]
+    """The row of the song that was played."""
+    feedback: Float[ndarray, "S 4"]
+    """What was said of it; NaN where nothing was."""
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+
+def situations_in(
+    windows: Windows,
+    histories: Histories,
+    listening: Listening,
+    suited: Bool[ndarray, " T"],
+    *,
+    per_window: int,
+    rng: np.random.Generator,
+) -> Situations:
+    """Return up to `per_window` situations of each window, drawn at random among the suited plays.
+
+    Args:
+        windows: stretches of the columns.
+        histories: of the same listening.
+        listening: whose plays know their mode.
+        suited: tokens whose choice is of interest; boundaries never are.
+        per_window: the largest number of a window.
+        rng: draws which.
+    """
+    is_play = histories.song_row != NO_SONG
+    window = np.repeat(np.arange(len(windows)), windows.length)
+    place = np.arange(len(window)) - np.repeat(np.cumsum(windows.length) - windows.length, windows.length)
+    token = windows.first[window] + place
+    kept = np.flatnonzero((is_play & suited)[token])
+    shuffled = kept[np.lexsort([rng.random(len(kept)), window[kept]])]
+    owner = window[shuffled]
+    rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    chosen = np.sort(shuffled[rank < per_window])
+    play_of_token = np.cumsum(is_play) - 1
+    return Situations(
+        windows=windows,
+        window=window[chosen],
+        place=place[chosen],
+        mode=listening.play_mode[play_of_token[token[chosen]]],
+        logged=histories.song_row[token[chosen]],
+        feedback=histories.targets[token[chosen]],
+    )

@@ -1,0 +1,131 @@
+"""What training made, ready to be asked over one catalogue: numpy in, numpy out, no gradients.
+
+Networks see a song through a reading of its embedding, computed once per catalogue.
+
+Legend: B histories · L tokens · M members · N songs · C candidates · D state width · Q target width
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from models.bundle import Affine
+from models.catalogue import gather
+from models.tokens import Tokens
+from training.networks.policy import PolicyNetwork
+from training.networks.world import Ensemble
+
+
+def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[ndarray, "N Q"]:
+    """Return songs in the policy's target space, of unit length; a song at its origin stays there."""
+    images = target(embeddings)
+    norms = np.linalg.norm(images, axis=1, keepdims=True)
+    return (images / np.where(norms > 0, norms, 1)).astype(np.float32)
+
+
+CHUNK = 256
+"""Histories that pass through a network at once: bounds memory, changes no number."""
+_WHOLE_CHUNK = 16
+"""The same, where every song of the catalogue is predicted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorldStates:
+    """Where each listener stands for each member."""
+
+    now: Float[ndarray, "B M D"]
+    """After every token."""
+    before_last_play: Float[ndarray, "B M D"]
+    """After the tokens before the last play; the same as `now` where the history does not end with a play."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WorldOver:
+    """The world models over one catalogue."""
+
+    ensemble: Ensemble
+    songs: Float[ndarray, "N K"]
+    """The reading of each song's embedding."""
+
+    @property
+    def member_count(self) -> int:
+        """M."""
+        return len(self.ensemble.members)
+
+    @torch.inference_mode()
+    def states_after(
+        self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
+    ) -> Float[ndarray, "B p M D"]:
+        """Return every member's state after the given numbers of tokens of each history."""
+        parts = []
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            states = self.ensemble.states(
+                torch.from_numpy(gather(self.songs, rows[part])), torch.from_numpy(features[part])
+            )  # (b, M, L+1, D)
+            wanted = torch.from_numpy(place[part])[:, None, :, None].expand(
+                -1, states.shape[1], -1, states.shape[3]
+            )
+            parts.append(states.gather(2, wanted).transpose(1, 2))
+        return np.asarray(torch.cat(parts).numpy())
+
+    def look(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> WorldStates:
+        """Return where each listener stands."""
+        place = np.column_stack([tokens.length, tokens.previous])
+        states = self.states_after(rows, tokens.features, place)
+        return WorldStates(now=states[:, 0], before_last_play=states[:, 1])
+
+    @torch.inference_mode()
+    def predicted(self, state: Float[ndarray, "B M D"], rows: Int[ndarray, "B C"]) -> Float[ndarray, "B M C 4"]:
+        """Return every member's prediction of the four signals of each candidate; any row for `NO_SONG`."""
+        parts = [
+            self.ensemble.predict(
+                torch.from_numpy(state[start : start + CHUNK]),
+                torch.from_numpy(self.songs[np.maximum(rows[start : start + CHUNK], 0)]),
+            )
+            for start in range(0, len(rows), CHUNK)
+        ]
+        return np.asarray(torch.cat(parts).numpy())
+
+    def mean_predicted(self, state: Float[ndarray, "B M D"]) -> Float[ndarray, "B N 4"]:
+        """Return the members' mean prediction of every song of the catalogue."""
+        means = []
+        for start in range(0, len(state), _WHOLE_CHUNK):
+            part = state[start : start + _WHOLE_CHUNK]
+            everything = np.broadcast_to(np.arange(len(self.songs)), (len(part), len(self.songs)))
+            means.append(self.predicted(part, everything).mean(axis=1))
+        return np.concatenate(means)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PolicyOver:
+    """A policy over one catalogue."""
+
+    network: PolicyNetwork
+    songs: Float[ndarray, "N K"]
+    """The reading of each song's embedding."""
+    targets: Float[ndarray, "N Q"]
+    """Songs in the policy's target space, of unit length."""
+
+    @torch.inference_mode()
+    def wanted_after(
+        self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
+    ) -> Float[ndarray, "B p Q"]:
+        """Return ŝ, of unit length, after the given numbers of tokens of each history."""
+        parts = []
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            states = self.network.states(
+                torch.from_numpy(gather(self.songs, rows[part])), torch.from_numpy(features[part])
+            )  # (b, L+1, D)
+            at = torch.from_numpy(place[part])[:, :, None].expand(-1, -1, states.shape[2])
+            parts.append(self.network.wanted(states.gather(1, at)))
+        return np.asarray(torch.cat(parts).numpy())
+
+    def cosines(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> Float[ndarray, "B N"]:
+        """Return the score of every song as the next one of each history."""
+        wanted = self.wanted_after(rows, tokens.features, tokens.length[:, None])[:, 0]
+        return np.asarray(wanted @ self.targets.T)
