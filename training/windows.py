@@ -10,7 +10,6 @@ Legend: B windows · L tokens · T tokens of all listeners · W windows · K son
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ class Histories:
     @classmethod
     def of(
         cls, columns: TokenColumns, *, song_keys: Int[ndarray, " N"], song_vectors: Float[ndarray, "N K"]
-    ) -> Self:
+    ) -> "Histories":
         """Return the histories with songs as rows.
 
         Args:
@@ -121,7 +120,7 @@ class Windows:
     def __len__(self) -> int:
         return len(self.first)
 
-    def take(self, rows: Int[ndarray, " w"]) -> Self:
+    def take(self, rows: Int[ndarray, " w"]) -> "Windows":
         """Return the given windows."""
         return type(self)(first=self.first[rows], length=self.length[rows])
 

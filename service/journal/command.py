@@ -9,7 +9,7 @@ the rows of many commands go to SQL together.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from sqlalchemy import Connection, Insert, Update
@@ -67,6 +67,27 @@ class SessionRow(NamedTuple):
     end_reason: str | None
 
 
+class OfferKey(NamedTuple):
+    """Which recommendation of its session a command is about: a song, and when it was offered."""
+
+    song_id: str
+    offered_at: Instant
+
+
+class OfferRow(NamedTuple):
+    """A recommendation on record beside one of its feedback events; without any, the event's columns are None."""
+
+    position: int
+    mode: str
+    duration_seconds: float | None
+    artist_key: int
+    event_id: str | None
+    occurred_at: Instant | None
+    played_seconds: float | None
+    engagement: float | None
+    rating: int | None
+
+
 class ReceiptRow(NamedTuple):
     """The receipt of a write that was acknowledged before."""
 
@@ -87,6 +108,8 @@ class Turn:
     known: ListenerRow | None
     session_row: SessionRow | None
     """The row of the session the command names, if there is one."""
+    offer_rows: list[OfferRow]
+    """The recommendation the command names, once per feedback event; empty if it is not on record."""
     fresh_number: int
     """The number of the listener, should this write be the first."""
     at: Instant
@@ -162,6 +185,11 @@ class Command(ABC, Generic[Answer]):
         """The session the command names, if any: its row is read beforehand."""
         return None
 
+    @property
+    def offer(self) -> OfferKey | None:
+        """The recommendation the command names, if any: it is read beforehand."""
+        return None
+
     @abstractmethod
     def run(self, turn: Turn) -> tuple[Answer, Event | None]:
         """Check, name the rows to write, and return the answer and what changed.
@@ -176,6 +204,7 @@ class Command(ABC, Generic[Answer]):
         return sha256(msgspec.msgpack.encode((type(self).__name__, self.body), order="sorted")).digest()
 
 
+@runtime_checkable
 class Administration(Protocol[Answer_co]):
     """A write that is no listener's: the songs, the bundles. It has a transaction of its own."""
 
