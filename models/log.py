@@ -15,8 +15,6 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 from numpy import ndarray
 from pydantic import ValidationError
@@ -42,11 +40,9 @@ from models.log_schema import (
     sessions_table,
     tables,
 )
+from models.parquet import read_table, write_table
 
 __all__ = ["EmbeddingSpace", "Log", "LogDescription", "check_log", "read_log", "write_log"]
-
-_NOT_A_TABLE: Final = (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError)
-"""What PyArrow and Polars raise on the many ways in which a file can fail to be a Parquet table."""
 
 _NOT_A_MATRIX: Final = (OSError, ValueError, TypeError, OverflowError, TokenError)
 """What NumPy raises on the many ways in which a file can fail to be one of its arrays."""
@@ -210,7 +206,7 @@ def write_log(log: Log, folder: Path) -> None:
         text = log.description.model_dump_json(indent=2)
         (partial / DESCRIPTION_FILE).write_text(f"{text}\n", encoding="utf-8")
         for file, frame in log._frames().items():
-            pq.write_table(frame.to_arrow(), partial / file, compression="zstd", write_page_checksum=True)
+            write_table(frame, partial / file)
         for space, matrix in log.embeddings.items():
             np.save(partial / _matrix_file(space), matrix, allow_pickle=False)
         partial.rename(folder)
@@ -236,9 +232,9 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
     frames: dict[str, pl.DataFrame] = {}
     for file in tables(description.context):
         try:
-            frames[file] = _read_table(folder / file)
-        except _NOT_A_TABLE as error:
-            complaints.append(Complaint(file, None, None, "a Parquet file", _reason(error)))
+            frames[file] = read_table(folder / file)
+        except DataError as error:
+            complaints.append(Complaint(file, None, None, "a Parquet file", shortened(str(error))))
     embeddings: dict[str, ndarray] = {}
     for space in sorted(description.embeddings.keys() | _spaces_on_disk(folder)):
         file = _matrix_file(space)
@@ -251,14 +247,6 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
         return None, complaints
     frames_in_order = _in_order(frames, description.context)
     return Log(description=description, **frames_in_order, embeddings=embeddings), []
-
-
-def _read_table(path: Path) -> pl.DataFrame:
-    """Return a Parquet file's table; damage raises one of `_NOT_A_TABLE`, never a panic, never other values."""
-    table = pq.ParquetFile(path, page_checksum_verification=True).read().replace_schema_metadata(None)
-    table.validate(full=True)
-    table.schema.to_string()  # names that are not UTF-8 raise here; Polars would panic
-    return pl.DataFrame(table)
 
 
 def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complaint]]:
