@@ -63,18 +63,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("listener_number", "sequence", "ordinal", name=op.f("pk_decisions")),
     )
     op.create_table(
-        "exposure_snapshots",
-        sa.Column("snapshot_id", sa.String(length=128), nullable=False),
-        sa.Column("mode", sa.String(length=16), nullable=False),
-        sa.Column("taken_at", MOMENT, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint(MODES, name=op.f("ck_exposure_snapshots_mode")),
-        sa.PrimaryKeyConstraint("snapshot_id", name=op.f("pk_exposure_snapshots")),
-    )
-    op.create_index(
-        op.f("ix_exposure_snapshots_mode_taken_at"), "exposure_snapshots", ["mode", "taken_at"], unique=False
-    )
-    op.create_table(
         "revisions",
         sa.Column("name", sa.String(length=16), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -316,7 +304,6 @@ def downgrade() -> None:
         "listeners",
         "songs",
         "revisions",
-        "exposure_snapshots",
         "decisions",
         "bundles",
         "audit",

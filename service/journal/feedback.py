@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from models.catalogue import Song, artist_of
 from models.errors import DataError
 from models.listening import Mode, song_key
 from service.clock import SECOND, Instant
-from service.journal.command import Command, ReceiptKey, SessionRow, Turn
+from service.journal.command import Command, OfferKey, ReceiptKey, SessionRow, Turn
 from service.journal.events import Event, Offer, Play, SongPlayed
 from service.journal.recommendations import INSERT_RECOMMENDATION
 from service.journal.sessions import has_ended
@@ -92,9 +92,13 @@ class RecordFeedback(Command[FeedbackAnswer]):
     def session_id(self) -> str:
         return self.token.session_id
 
+    @property
+    def offer(self) -> OfferKey:
+        return OfferKey(self.token.song_id, self.token.offered_at)
+
     def run(self, turn: Turn) -> tuple[FeedbackAnswer, Event]:
         session = turn.session(self.token.session_id)
-        recorded = self._recorded(turn, session)
+        recorded = self._recorded(turn)
         offer = recorded or self._late_offer(turn, session)
         occurred_at = min(self.occurred_at or self.at, self.at)
         engagement, heard = self._heard(offer.duration_seconds)
@@ -161,18 +165,11 @@ class RecordFeedback(Command[FeedbackAnswer]):
             )
         return min(self.played_seconds / duration_seconds, 1.0), self.played_seconds
 
-    def _recorded(self, turn: Turn, session: SessionRow) -> "_Offered | None":
+    def _recorded(self, turn: Turn) -> "_Offered | None":
         """Return the recommendation on record with its events so far."""
-        names = {
-            "listener": turn.number,
-            "session": session.session_number,
-            "song_id": self.token.song_id,
-            "offered_at": self.token.offered_at,
-        }
-        rows = turn.sql.execute(_READ_OFFER, names).all()
-        if not rows:
+        if not turn.offer_rows:
             return None
-        first = rows[0]
+        first = turn.offer_rows[0]
         events = [
             FeedbackEvent(
                 row.occurred_at,
@@ -181,8 +178,8 @@ class RecordFeedback(Command[FeedbackAnswer]):
                 row.rating,
                 row.played_seconds or (row.engagement or 0.0) * (row.duration_seconds or 0.0),
             )
-            for row in rows
-            if row.event_id is not None
+            for row in turn.offer_rows
+            if row.event_id is not None and row.occurred_at is not None
         ]
         return _Offered(first.position, first.mode, first.duration_seconds, first.artist_key, events)
 
@@ -235,33 +232,6 @@ _UPDATE_PLAY: Final = (
         plays.c.position == bindparam("place"),
     )
     .values(engagement=bindparam("engagement"), rating=bindparam("rating"), played_at=bindparam("played_at"))
-)
-_READ_OFFER: Final = (
-    select(
-        recommendations.c.position,
-        recommendations.c.mode,
-        recommendations.c.duration_seconds,
-        recommendations.c.artist_key,
-        feedback.c.event_id,
-        feedback.c.occurred_at,
-        feedback.c.played_seconds,
-        feedback.c.engagement,
-        feedback.c.rating,
-    )
-    .outerjoin(
-        feedback,
-        and_(
-            feedback.c.listener_number == recommendations.c.listener_number,
-            feedback.c.session_number == recommendations.c.session_number,
-            feedback.c.position == recommendations.c.position,
-        ),
-    )
-    .where(
-        recommendations.c.listener_number == bindparam("listener"),
-        recommendations.c.session_number == bindparam("session"),
-        recommendations.c.song_id == bindparam("song_id"),
-        recommendations.c.offered_at == bindparam("offered_at"),
-    )
 )
 _HIGHEST_POSITION: Final = select(func.max(recommendations.c.position)).where(
     recommendations.c.listener_number == bindparam("listener"),

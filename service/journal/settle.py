@@ -1,8 +1,8 @@
 """Settling a batch: the commands of different listeners, decided and written in one transaction.
 
-Three reads serve the whole batch: the listeners' rows, locked in one order so that two writers never wait for
-each other in a circle; the receipts; the sessions. Then each command decides; then the rows of all are
-written, one statement after another.
+A few reads serve the whole batch: the listeners' rows, locked in one order so that two writers never wait for
+each other in a circle; the receipts; the sessions and the recommendations that the commands name. Then each
+command decides; then the rows of all are written, one statement after another.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,21 @@ from secrets import randbits
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Insert, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, and_, bindparam, insert, select, tuple_, update
 
 from models.errors import AmrsError
 from service.errors import IdConflict
-from service.journal.command import Command, ListenerRow, ReceiptRow, SessionRow, Statement, Turn, Written
-from service.journal.tables import listeners, metadata, receipts, sessions
+from service.journal.command import (
+    Command,
+    ListenerRow,
+    OfferRow,
+    ReceiptRow,
+    SessionRow,
+    Statement,
+    Turn,
+    Written,
+)
+from service.journal.tables import feedback, listeners, metadata, receipts, recommendations, sessions
 from service.listener import ListenerKey
 
 Outcome = Written[Any] | AmrsError
@@ -29,6 +38,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
     known = _lock(sql, commands)
     receipt_rows = _receipts(sql, commands, known)
     session_rows = _sessions(sql, commands, known)
+    offer_rows = _offers(sql, commands, session_rows)
     outcomes: list[Outcome] = []
     rows: list[tuple[Statement, dict[str, Any]]] = []
     for command in commands:
@@ -37,6 +47,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
             key=command.listener,
             known=known.get(command.listener),
             session_row=session_rows.get((command.listener, command.session_id)),
+            offer_rows=offer_rows.get(command.listener, []),
             fresh_number=_fresh_number(command.at),
             at=command.at,
         )
@@ -137,6 +148,24 @@ def _sessions(
     return {(wanted[row.listener_number, row.session_id], row.session_id): row for row in rows}
 
 
+def _offers(
+    sql: Connection,
+    commands: Sequence[Command[Any]],
+    session_rows: dict[tuple[ListenerKey, str | None], SessionRow],
+) -> dict[ListenerKey, list[OfferRow]]:
+    wanted = {
+        (session.listener_number, session.session_number, *command.offer): command.listener
+        for command in commands
+        if command.offer is not None
+        and (session := session_rows.get((command.listener, command.session_id))) is not None
+    }
+    found: dict[ListenerKey, list[OfferRow]] = {}
+    if wanted:
+        for row in sql.execute(_OFFERS, {"keys": list(wanted)}):
+            found.setdefault(wanted[row[:4]], []).append(OfferRow._make(row[4:]))
+    return found
+
+
 _PLACE: Final = {name: place for place, name in enumerate(metadata.tables)}
 _LOCK: Final = (
     select(
@@ -171,6 +200,39 @@ _SESSIONS: Final = select(
     sessions.c.ended_at,
     sessions.c.end_reason,
 ).where(tuple_(sessions.c.listener_number, sessions.c.session_id).in_(bindparam("keys", expanding=True)))
+_OFFERS: Final = (
+    select(
+        recommendations.c.listener_number,
+        recommendations.c.session_number,
+        recommendations.c.song_id,
+        recommendations.c.offered_at,
+        recommendations.c.position,
+        recommendations.c.mode,
+        recommendations.c.duration_seconds,
+        recommendations.c.artist_key,
+        feedback.c.event_id,
+        feedback.c.occurred_at,
+        feedback.c.played_seconds,
+        feedback.c.engagement,
+        feedback.c.rating,
+    )
+    .outerjoin(
+        feedback,
+        and_(
+            feedback.c.listener_number == recommendations.c.listener_number,
+            feedback.c.session_number == recommendations.c.session_number,
+            feedback.c.position == recommendations.c.position,
+        ),
+    )
+    .where(
+        tuple_(
+            recommendations.c.listener_number,
+            recommendations.c.session_number,
+            recommendations.c.song_id,
+            recommendations.c.offered_at,
+        ).in_(bindparam("keys", expanding=True))
+    )
+)
 _INSERT_LISTENER: Final = insert(listeners)
 _UPDATE_LISTENER: Final = (
     update(listeners)

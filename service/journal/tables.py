@@ -333,17 +333,6 @@ bundles: Final = Table(
 )
 """`live_count` orders the bundles that were live: the highest is, or was last, live; 0 never was."""
 
-exposure_snapshots: Final = Table(
-    "exposure_snapshots",
-    metadata,
-    Column("snapshot_id", Id, primary_key=True),
-    Column("mode", Label, nullable=False),
-    Column("taken_at", Moment, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    _one_of("mode", MODES),
-    Index(None, "mode", "taken_at"),
-)
-
 audit: Final = Table(
     "audit",
     metadata,

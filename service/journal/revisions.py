@@ -1,0 +1,32 @@
+"""Revisions: one number for the songs and one for the bundles, that replicas watch to learn of changes.
+
+The row is locked from the change to its commit, so that whoever has seen revision n has seen every change up
+to n.
+"""
+
+from typing import Final, Literal
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from service.journal.tables import revisions
+
+Subject = Literal["songs", "bundles"]
+
+
+def advance(sql: Connection, subject: Subject) -> int:
+    """Count one more change, to be committed with it; return the new revision."""
+    return sql.execute(_ADVANCE, {"subject": subject}).scalar_one()
+
+
+def revision(sql: Connection, subject: Subject) -> int:
+    """Return the latest revision; 0 before the first change."""
+    return sql.execute(_READ, {"subject": subject}).scalar_one()
+
+
+_ADVANCE: Final = (
+    update(revisions)
+    .where(revisions.c.name == bindparam("subject"))
+    .values(number=revisions.c.number + 1)
+    .returning(revisions.c.number)
+)
+_READ: Final = select(revisions.c.number).where(revisions.c.name == bindparam("subject"))
