@@ -4,7 +4,7 @@ The row is locked from the change to its commit, so that whoever has seen revisi
 to n.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -13,14 +13,22 @@ from service.journal.tables import revisions
 Subject = Literal["songs", "bundles"]
 
 
+class Revisions(NamedTuple):
+    """The latest revision of either; 0 before the first change."""
+
+    songs: int
+    bundles: int
+
+
 def advance(sql: Connection, subject: Subject) -> int:
     """Count one more change, to be committed with it; return the new revision."""
     return sql.execute(_ADVANCE, {"subject": subject}).scalar_one()
 
 
-def revision(sql: Connection, subject: Subject) -> int:
-    """Return the latest revision; 0 before the first change."""
-    return sql.execute(_READ, {"subject": subject}).scalar_one()
+def read_revisions(sql: Connection) -> Revisions:
+    """Return the latest revisions."""
+    found = {row.name: row.number for row in sql.execute(_READ)}
+    return Revisions(found["songs"], found["bundles"])
 
 
 _ADVANCE: Final = (
@@ -29,4 +37,4 @@ _ADVANCE: Final = (
     .values(number=revisions.c.number + 1)
     .returning(revisions.c.number)
 )
-_READ: Final = select(revisions.c.number).where(revisions.c.name == bindparam("subject"))
+_READ: Final = select(revisions.c.name, revisions.c.number)

@@ -5,7 +5,7 @@ exception. What it returns may be old; what is recorded on the strength of it is
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from service.journal.events import Event
 from service.listener import ListenerKey
@@ -15,6 +15,7 @@ OnError = Callable[[str], object]
 """Told of each failure: `read` or `write`."""
 
 
+@runtime_checkable
 class Cache(Protocol):
     """Where states are kept between requests."""
 

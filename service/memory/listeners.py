@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from service.clock import Instant
 from service.journal.command import Command, Written
 from service.journal.journal import Journal
+from service.journal.sessions import EndIdleSession, idle_sessions
 from service.journal.settle import Outcome
 from service.listener import ListenerKey
 from service.memory.cache import Cache
@@ -69,6 +71,19 @@ class Listeners:
             else:
                 await self.cache.remember(command.listener, after)
         return written
+
+    async def end_idle_sessions(self, *, at: Instant, idle_limit_seconds: float) -> int:
+        """Write down which sessions have ended of idleness by `at`, some of them at a time; return how many."""
+        idle = await self.journal.read(
+            lambda sql: idle_sessions(sql, at=at, idle_limit_seconds=idle_limit_seconds)
+        )
+        ended = 0
+        for listener, session_id in idle:
+            command = EndIdleSession(
+                listener=listener, at=at, session_id=session_id, idle_limit_seconds=idle_limit_seconds
+            )
+            ended += (await self.write(command)).answer
+        return ended
 
     async def write_all(self, listener: ListenerKey, commands: Sequence[Command[Any]]) -> list[Outcome]:
         """Commit one listener's commands one after another; memory forgets, and is rebuilt when needed."""
