@@ -10,7 +10,7 @@ Legend: S situations · C candidates of a situation · M ensemble members · N s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -67,6 +67,7 @@ class Offer:
     """Songs in the policy's target space, of unit length."""
 
 
+@runtime_checkable
 class PairRecipe(Protocol):
     """How pairs are found; deterministic given the generator."""
 

@@ -11,7 +11,7 @@ Legend: R rollouts · B rollouts still playing · T steps · N songs · K candid
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -86,6 +86,7 @@ class Moment:
     rng: np.random.Generator
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Whatever scores every song as the next one of each history; higher is sooner."""
 
@@ -418,3 +419,18 @@ def _write(record: Rollouts, step: int, active: Int[ndarray, " B"], play: _Play)
     record.forbidden[active, step] = play.forbidden
     record.vetoed[active, step] = play.vetoed
     record.rung[active, step] = play.rung
+
+
+def logged_candidates(
+    policy: Policy, start: Start, setting: Setting, rng: np.random.Generator
+) -> tuple[Candidates, Standing, Int[ndarray, " R"]]:
+    """Return what a policy would propose at each start, where the listeners stand, and in which mode."""
+    moment = _moment(start.listening, setting, rng)
+    scores = policy.scores(moment)
+    rows = best_rows(scores, setting.candidate_count)
+    candidates = _candidates(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
+    now = _now(start.listening, setting)
+    standing = standing_of(
+        start.listening, moment.states, setting.world, setting.catalogue, setting.table, now
+    )
+    return candidates, standing, moment.mode

@@ -9,7 +9,7 @@ import os
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 Task = TypeVar("Task", contravariant=True)
 Result = TypeVar("Result", covariant=True)
@@ -17,6 +17,7 @@ Advance = Callable[[int], None]
 """Told how many units of work were just done."""
 
 
+@runtime_checkable
 class Work(Protocol[Task, Result]):
     """What is done with each task; a module's own function, so that another process can find it."""
 
