@@ -56,6 +56,7 @@ class ImportSongs:
                     f"space {space!r} must hold {len(self.songs)} finite rows; got {len(matrix)} rows, "
                     f"{int((~np.isfinite(matrix)).any(axis=1).sum())} of them not finite"
                 )
+            _require_width(sql, space, matrix.shape[1])
         revision = advance(sql, "songs")
         changed = [self._row(record, revision) for record in self.songs]
         _upsert(sql, songs, changed, key=["song_id"], replaced=_REPLACED)
@@ -131,22 +132,24 @@ def changed_songs(sql: Connection, *, since: int) -> list[SongRecord]:
     return [_record(row) for row in sql.execute(question, {"since": since})]
 
 
-def read_catalogue(sql: Connection, space: str) -> Catalogue:
-    """Return every song that has an embedding in the space, withdrawn ones included, by id."""
-    question = (
-        _READ.add_columns(song_embeddings.c.vector)
-        .join(song_embeddings, song_embeddings.c.song_id == songs.c.song_id)
-        .where(song_embeddings.c.space == bindparam("space"))
-        .order_by(songs.c.song_id)
-    )
-    rows = sql.execute(question, {"space": space}).all()
-    width = len(rows[0].vector) // 4 if rows else 0
-    matrix = np.frombuffer(b"".join(row.vector for row in rows), "<f4").reshape(len(rows), width)
+def read_catalogue(sql: Connection) -> Catalogue:
+    """Return every song, withdrawn ones included, by id, with every space; NaN where a song has no embedding."""
+    records = [_record(row) for row in sql.execute(_READ.order_by(songs.c.song_id))]
+    row_of = {record.song.song_id: row for row, record in enumerate(records)}
+    spaces = sql.scalars(select(song_embeddings.c.space).distinct().order_by(song_embeddings.c.space)).all()
     return Catalogue(
-        songs=[_record(row).song for row in rows],
-        embeddings={space: matrix},
-        withdrawn=np.array([row.withdrawn for row in rows], bool),
+        songs=[record.song for record in records],
+        embeddings={space: _read_space(sql, space, row_of) for space in spaces},
+        withdrawn=np.array([record.withdrawn for record in records], bool),
     )
+
+
+def _read_space(sql: Connection, space: str, row_of: Mapping[str, int]) -> Float[ndarray, "N E"]:
+    found = sql.execute(_READ_SPACE, {"name": space}).all()
+    matrix = np.full((len(row_of), len(found[0].vector) // 4), np.nan, np.float32)
+    rows = [row_of[song_id] for song_id, _ in found]
+    matrix[rows] = np.frombuffer(b"".join(vector for _, vector in found), "<f4").reshape(len(found), -1)
+    return matrix
 
 
 def songs_without_embedding(sql: Connection, space: str) -> int:
@@ -156,6 +159,12 @@ def songs_without_embedding(sql: Connection, space: str) -> int:
         select(func.count()).select_from(songs).where(songs.c.withdrawn.is_(False), songs.c.song_id.not_in(held))
     )
     return sql.scalar(question, {"space": space}) or 0
+
+
+def _require_width(sql: Connection, space: str, width: int) -> None:
+    held = sql.scalar(_READ_ONE_VECTOR, {"name": space})
+    if held is not None and len(held) != 4 * width:
+        raise DataError(f"space {space!r} has vectors of width {len(held) // 4}; got {width}")
 
 
 def _record(row: "Row[Any]") -> SongRecord:
@@ -183,6 +192,12 @@ def _upsert(
 
 
 _READ: Final = select(songs)
+_READ_SPACE: Final = select(song_embeddings.c.song_id, song_embeddings.c.vector).where(
+    song_embeddings.c.space == bindparam("name")
+)
+_READ_ONE_VECTOR: Final = (
+    select(song_embeddings.c.vector).where(song_embeddings.c.space == bindparam("name")).limit(1)
+)
 _REPLACED: Final = [
     "title",
     "artist",
