@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tokenize import TokenError
 from typing import Final
 from uuid import uuid4
 
@@ -40,12 +39,9 @@ from models.log_schema import (
     sessions_table,
     tables,
 )
-from models.parquet import read_table, write_table
+from models.storage import first_line, open_matrix, read_table, write_table
 
 __all__ = ["EmbeddingSpace", "Log", "LogDescription", "check_log", "read_log", "write_log"]
-
-_NOT_A_MATRIX: Final = (OSError, ValueError, TypeError, OverflowError, TokenError)
-"""What NumPy raises on the many ways in which a file can fail to be one of its arrays."""
 
 _MODES: Final = {mode.label: int(mode) for mode in Mode}
 _POPULATIONS: Final = {population.label: int(population) for population in Population}
@@ -239,9 +235,9 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
     for space in sorted(description.embeddings.keys() | _spaces_on_disk(folder)):
         file = _matrix_file(space)
         try:
-            embeddings[space] = np.lib.format.open_memmap(folder / file, mode="r")
-        except _NOT_A_MATRIX as error:
-            complaints.append(Complaint(file, None, None, "a NumPy array without Python objects", _reason(error)))
+            embeddings[space] = open_matrix(folder / file)
+        except DataError as error:
+            complaints.append(Complaint(file, None, None, "a NumPy array of numbers", shortened(str(error))))
     complaints += check_tables(description, frames, embeddings)
     if complaints:
         return None, complaints
@@ -253,7 +249,7 @@ def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complai
     try:
         text = (folder / DESCRIPTION_FILE).read_bytes()
     except OSError as error:
-        return None, [Complaint(DESCRIPTION_FILE, None, None, "a JSON file", _reason(error))]
+        return None, [Complaint(DESCRIPTION_FILE, None, None, "a JSON file", shortened(first_line(error)))]
     try:
         return LogDescription.model_validate_json(text), []
     except ValidationError as error:
@@ -267,12 +263,6 @@ def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complai
             )
             for problem in error.errors(include_url=False)
         ]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    return shortened((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _matrix_file(space: str) -> str:

@@ -282,7 +282,7 @@ BROKEN_FILES: list[tuple[str, Callable[[Path], object], tuple[str, int | None, s
     (
         "a declared space without a matrix",
         lambda folder: (folder / "embeddings" / "plain.npy").unlink(),
-        (PLAIN, None, None, "a NumPy array without Python objects", "no such file"),
+        (PLAIN, None, None, "a NumPy array of numbers", "no such file"),
     ),
     (
         "a matrix that nothing declares",
@@ -322,17 +322,17 @@ BROKEN_FILES: list[tuple[str, Callable[[Path], object], tuple[str, int | None, s
     (
         "a matrix of Python objects",
         lambda folder: save(folder, np.full((4, 3), None), allow_pickle=True),
-        (PLAIN, None, None, "a NumPy array without Python objects", "Array can't be memory-mapped"),
+        (PLAIN, None, None, "a NumPy array of numbers", "Array can't be memory-mapped"),
     ),
     (
         "a pickle by the name of a matrix",
         lambda folder: (folder / PLAIN).write_bytes(pickle.dumps(np.zeros((4, 3), np.float32))),
-        (PLAIN, None, None, "a NumPy array without Python objects", "the magic string is not correct"),
+        (PLAIN, None, None, "a NumPy array of numbers", "the magic string is not correct"),
     ),
     (
         "a matrix cut short",
         lambda folder: (folder / PLAIN).write_bytes((folder / PLAIN).read_bytes()[:-4]),
-        (PLAIN, None, None, "a NumPy array without Python objects", "mmap length is greater than file size"),
+        (PLAIN, None, None, "a NumPy array of numbers", "mmap length is greater than file size"),
     ),
 ]
 
