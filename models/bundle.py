@@ -9,12 +9,15 @@ file, another schema, external ONNX data, symbolic and hard links. Nothing is ev
 import io
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import onnx
@@ -31,7 +34,6 @@ from models.guardrails import GuardrailTable
 from models.tokens import TOKENISER_VERSION, feature_names
 from models.utility import Utility
 
-BUNDLE_SCHEMA: Final = "amrs-bundle/1"
 MANIFEST: Final = "manifest.json"
 GRAPHS: Final = ("world.onnx", "head.onnx", "policy.onnx")
 FILES: Final = (
@@ -160,7 +162,7 @@ def unpack_arrays(packed: bytes) -> dict[str, ndarray]:
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError) as problem:
+    except (ValueError, OSError, EOFError, TypeError, BadZipFile) as problem:
         raise BundleError(f"an archive of arrays cannot be read: {problem}") from problem
 
 
@@ -222,15 +224,20 @@ def seal(files: Mapping[str, bytes], describe: Mapping[str, object], folder: Pat
     target = folder / version
     if target.exists():
         raise BundleError(f"bundle {version} exists already")
-    draft = folder / f".{version}.{os.getpid()}"
-    draft.mkdir(parents=True)
-    for name, contents in {**files, MANIFEST: written}.items():
-        with (draft / name).open("xb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        (draft / name).chmod(0o444)
-    draft.rename(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Path(mkdtemp(prefix=f".{version}.", dir=folder))
+    try:
+        for name, contents in {**files, MANIFEST: written}.items():
+            with (draft / name).open("xb") as file:
+                file.write(contents)
+                file.flush()
+                os.fsync(file.fileno())
+            (draft / name).chmod(0o444)
+        draft.chmod(0o755)
+        draft.rename(target)
+    except OSError:
+        rmtree(draft)
+        raise
     return version
 
 
@@ -270,7 +277,7 @@ def open_bundle(folder: Path) -> Bundle:
         gates=_parse(GateReport, contents["stress_report.json"], "stress_report.json"),
         evaluation=contents["evaluation.json"],
         golden=golden_of(unpack_arrays(contents["golden.npz"])),
-        card=contents["MODEL_CARD.md"].decode(),
+        card=contents["MODEL_CARD.md"].decode(errors="replace"),
     )
 
 
@@ -300,14 +307,17 @@ def _read_files(folder: Path) -> dict[str, bytes]:
 def _read_plain_file(path: Path) -> bytes:
     place = f"{path.parent.name}/{path.name}"
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not hold us up
     except OSError as problem:
         raise BundleError(f"{place} cannot be opened as a plain file: {problem.strerror}") from problem
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise BundleError(f"{place} must be a plain file with one name; it has {status.st_nlink}")
-        return file.read()
+            raise BundleError(f"{place} must be a plain file with no other name (hard link)")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_external_data(graph: bytes, place: str) -> None:
@@ -315,6 +325,17 @@ def _refuse_external_data(graph: bytes, place: str) -> None:
         model = onnx.load_model_from_string(graph)
     except Exception as problem:  # protobuf raises its own, undocumented kinds
         raise BundleError(f"{place} is not an ONNX graph: {problem}") from problem
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise BundleError(f"{place} keeps {tensor.name!r} outside the file; a bundle is self-contained")
+
+
+def _tensors(message: Any) -> Iterator[onnx.TensorProto]:
+    """Yield every tensor of a model, wherever it stands: initialisers, attributes, subgraphs, functions."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if field.is_repeated else (value,):
+                yield from _tensors(part)

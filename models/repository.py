@@ -34,5 +34,4 @@ class Repository:
 
     def add(self, files: Mapping[str, bytes], describe: Mapping[str, object]) -> str:
         """Seal a new bundle; return its version."""
-        self.root.mkdir(parents=True, exist_ok=True)
         return seal(files, describe, self.root)
