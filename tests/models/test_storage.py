@@ -29,18 +29,17 @@ def test_never_reads_a_damaged_table_as_other_values(tmp_path: Path, table: str)
     content = path.read_bytes()
     rng = np.random.default_rng(1)
 
-    refused = 0
+    reasons = []
     for _ in range(300):
         path.write_bytes(damaged(content, rng))
         try:
             found = read_table(path)
         except DataError as error:
-            refused += 1
-            assert "\n" not in str(error)
+            reasons.append(str(error))
         else:
-            same_columns = set(found.columns) == set(written.columns) and found.schema == written.schema
-            assert not same_columns or found.equals(written)
-    assert refused > 200
+            assert found.schema != written.schema or found.equals(written)
+    assert len(reasons) > 200
+    assert not any("\n" in reason for reason in reasons)
 
 
 def test_refuses_a_matrix_whose_head_is_damaged_but_never_crashes(tmp_path: Path):
@@ -49,15 +48,18 @@ def test_refuses_a_matrix_whose_head_is_damaged_but_never_crashes(tmp_path: Path
     content = path.read_bytes()
     rng = np.random.default_rng(2)
 
+    reasons = []
     for _ in range(300):
         path.write_bytes(damaged(content[:128], rng) + content[128:])
         try:
             open_matrix(path)
         except DataError as error:
-            assert "\n" not in str(error)
+            reasons.append(str(error))
+    assert len(reasons) > 200
+    assert not any("\n" in reason for reason in reasons)
 
 
 def test_says_that_a_file_is_not_there(tmp_path: Path):
     for read in (read_table, open_matrix):
-        with pytest.raises(DataError, match="^no such file$"):
+        with pytest.raises(DataError, match=r"^no such file$"):
             read(tmp_path / "nothing")
