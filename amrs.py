@@ -186,7 +186,11 @@ def settings(**given: Any) -> "Settings":
     try:
         return Settings(**given)
     except ValidationError as refusal:
-        wrong = [f"AMRS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in refusal.errors()]
+        wrong = [
+            f"AMRS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+            for each in refusal.errors()
+            if each["type"] != "default_factory_not_called"  # the fault of another field, named beside it
+        ]
         raise ConfigError("; ".join(wrong)) from refusal
 
 

@@ -23,3 +23,25 @@ def test_an_absent_log_is_an_error_in_words(tmp_path):
     assert "nowhere" in run.stdout + run.stderr
     assert run.stderr.startswith("error: ")
     assert "Traceback" not in run.stderr
+
+
+def test_a_wrong_setting_is_named_by_its_variable(monkeypatch):
+    monkeypatch.setenv("AMRS_PORT", "eighty")
+
+    run = amrs("models", "list")
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: AMRS_PORT: ")
+    assert run.stderr.count("AMRS_") == 1
+
+
+def test_a_version_that_does_not_exist_is_an_error_in_words(monkeypatch, tmp_path):
+    monkeypatch.setenv("AMRS_HOME", str(tmp_path))
+    assert amrs("db", "upgrade").returncode == 0
+
+    for command in ("show", "verify", "promote"):
+        run = amrs("models", command, "2026-01-01-0123456789abcdef")
+
+        assert run.returncode == 2
+        assert run.stderr.startswith("error: ")
+        assert "2026-01-01-0123456789abcdef" in run.stderr
