@@ -1,0 +1,96 @@
+"""A first gate: what a bundle must show before it may be promoted, until the full stress test comes.
+
+Each check is a function of numbers measured elsewhere; a number that is missing or not finite fails its check.
+
+Source: SAFETY, What is measured; SCIENCE, where the paper is weak (1 and 3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.gates import Gate, GateReport
+
+LEAST_DIFFERENCE = 0.10
+"""Share of first songs in which the policy must differ from Copycat: less, and nothing was learned."""
+MOST_FALLBACK = 0.05
+"""Share of steps that may be answered below the policy's own rungs."""
+MOST_SILENCE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The numbers the gate rests on; all of listeners who were not trained on."""
+
+    model_error: tuple[float, float]
+    """Mean squared error of the world models' valence and arousal."""
+    persistence_error: tuple[float, float]
+    """Of repeating the last report."""
+    listener_mean_error: tuple[float, float]
+    """Of the mean of the listener's reports so far."""
+    song_order: tuple[float, float] | None
+    """Pairwise accuracy for valence and arousal; None where no truth is known."""
+    violations: float
+    """Share of songs whose step passes the limits, of the policy under guardrails; true where it is known."""
+    copycat_violations: float
+    """The same for Copycat without guardrails."""
+    violations_are_true: bool
+    difference: float
+    """Share of rollouts whose first song differs from Copycat's."""
+    fallback: float
+    """Share of steps on the rungs known_safe and approved, and silence."""
+    silence: float
+
+
+def judge_bundle(measured: Measured) -> GateReport:
+    """Return every gate with what was required and measured."""
+    reference = np.minimum(measured.persistence_error, measured.listener_mean_error)
+    gates = [
+        _at_most(
+            f"world model beats persistence and listener mean on {name}",
+            measured.model_error[axis],
+            float(reference[axis]),
+            "mean squared error",
+        )
+        for axis, name in enumerate(("valence", "arousal"))
+    ]
+    if measured.song_order is not None:
+        gates += [
+            _at_least(
+                f"songs stand in the order of their true effect on {name}", share, 0.5, "of pairs", strict=True
+            )
+            for name, share in zip(("valence", "arousal"), measured.song_order, strict=True)
+        ]
+    kind = "true" if measured.violations_are_true else "predicted"
+    return GateReport(
+        gates=(
+            *gates,
+            _at_most(
+                "guardrails keep steps within limits at least as often as Copycat without them",
+                measured.violations,
+                measured.copycat_violations,
+                f"of songs, by {kind} steps",
+            ),
+            _at_least("the policy differs from Copycat", measured.difference, LEAST_DIFFERENCE, "of first songs"),
+            _at_most("the ladder is seldom needed", measured.fallback, MOST_FALLBACK, "of steps"),
+            _at_most("there is nearly always a song", measured.silence, MOST_SILENCE, "of steps"),
+        )
+    )
+
+
+def _at_most(name: str, found: float, bound: float, unit: str) -> Gate:
+    return Gate(
+        name=name,
+        passed=bool(found <= bound),  # NaN fails
+        required=f"at most {bound:.4f} {unit}",
+        measured=f"{found:.4f}",
+    )
+
+
+def _at_least(name: str, found: float, bound: float, unit: str, *, strict: bool = False) -> Gate:
+    return Gate(
+        name=name,
+        passed=bool(found > bound if strict else found >= bound),
+        required=f"{'more than' if strict else 'at least'} {bound:.4f} {unit}",
+        measured=f"{found:.4f}",
+    )
