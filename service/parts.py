@@ -46,6 +46,7 @@ class Parts:
     signer: TokenSigner
     journal: Journal
     listeners: Listeners
+    repository: Repository
     live: Live
     road: Road
 
@@ -60,13 +61,14 @@ class Parts:
     async def health(self) -> Health:
         """Say whether the service can serve."""
         current = self.live.loaded.current
-        missing = [] if current else ["bundle"]
+        version = None if current is None else current.bundle.version
+        missing = [] if version else ["bundle"]
         try:
             await self.journal.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar())
         except Unavailable:
             missing.append("journal")
         degraded = (REDIS,) if self.listeners.cache.is_degraded else ()
-        return Health(bundle=current and current.bundle.version, degraded=degraded, missing=tuple(missing))
+        return Health(bundle=version, degraded=degraded, missing=tuple(missing))
 
 
 @asynccontextmanager
@@ -109,6 +111,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             signer=signer,
             journal=journal,
             listeners=listeners,
+            repository=repository,
             live=live,
             road=road,
         )

@@ -63,7 +63,7 @@ def worker() -> "FastAPI":
 @contextmanager
 def shared_resources(settings: Settings) -> Iterator[Settings]:
     """Open what all workers share; yield the settings that name it."""
-    from service.journal.database import upgrade
+    from service.journal.migrate import upgrade
     from service.memory.embedded import embedded_redis
 
     settings.home.mkdir(parents=True, exist_ok=True)

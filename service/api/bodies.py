@@ -1,6 +1,6 @@
 """Bodies of the listener's routes, in and out, as HTTP version 1 draws them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -131,7 +131,7 @@ class FeedbackBody(Incoming):
     occurred_at: Moment | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _says_something(self) -> "FeedbackBody":
         if self.played_seconds is None and self.engagement is None and self.rating is None:
             raise PydanticCustomError(EXPECTED, "expected played_seconds, engagement or rating, got none of them")
         return self
@@ -224,23 +224,44 @@ class EventsView(Outgoing):
 
 
 class PlayView(Outgoing):
-    """One song that was offered, and what came of it."""
+    """One song that was played."""
 
     session_id: str
     position: int
-    recommendation_id: str | None
     song_id: str
+    title: str | None
+    artist: str | None
     mode: str
-    state: Literal["offered", "played", "skipped", "expired"]
+    bundle: str
+    state: Literal["played", "skipped"]
     offered_at: Time
-    played_at: Time | None
+    played_at: Time
     engagement: float | None
     rating: int | None
 
 
+class ReportView(Outgoing):
+    """What a listener said."""
+
+    valence: float
+    arousal: float
+
+
+class SessionView(Outgoing):
+    """A session, and what the listener said at either end of it."""
+
+    session_id: str
+    mode: str
+    started_at: Time
+    ended_at: Time | None
+    before: ReportView | None
+    after: ReportView | None
+
+
 class HistoryView(Outgoing):
-    """Songs offered to a listener, the latest first; `before` of the next page, if there is one."""
+    """A page of plays, the latest first, and the sessions they belong to; `before` leads to the next page."""
 
     listener_id: str
     plays: list[PlayView]
-    next_before: str | None
+    sessions: list[SessionView]
+    before: str | None

@@ -1,5 +1,7 @@
 """Events over HTTP: what an app that was offline has to tell, in one body and one transaction."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from models.errors import AmrsError
@@ -29,7 +31,7 @@ async def take_events(body: EventsBody, listener: ListenerDep, parts: PartsDep) 
 
 def _command(
     event: FeedbackEvent | ModeEvent | EndEvent, listener: ListenerKey, parts: Parts
-) -> Command[object] | AmrsError:
+) -> Command[Any] | AmrsError:
     """Return the write an event asks for, or why there can be none."""
     try:
         match event:
@@ -43,7 +45,7 @@ def _command(
         return refusal
 
 
-def _result(event_id: str, outcome: Written[object] | AmrsError) -> EventResultView:
+def _result(event_id: str, outcome: Written[Any] | AmrsError) -> EventResultView:
     if isinstance(outcome, AmrsError):
         return EventResultView(
             event_id=event_id, status=problem_for(outcome).status, duplicate=False, detail=str(outcome)

@@ -125,6 +125,7 @@ class Report(Incoming):
     valence: Unit
     arousal: Unit
 
-    def to_affect(self) -> Affect:
-        """Return the report as a point of the circumplex."""
-        return Affect(self.valence, self.arousal)
+
+def to_affect(report: Report | None) -> Affect | None:
+    """Return a report as a point of the circumplex; None where nobody reported."""
+    return None if report is None else Affect(report.valence, report.arousal)

@@ -107,6 +107,16 @@ def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
 _PLACES: Final = frozenset({"body", "path", "query", "header"})
 
 
+_KINDS: Final = {
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "dict_type": "an object",
+    "list_type": "a list",
+    "string_type": "a string",
+}
+"""What pydantic calls a value of another kind, and what this project calls the kind."""
+
+
 def _path(location: tuple[str | int, ...]) -> str:
     steps = location[1:] if location and location[0] in _PLACES else location
     return ".".join(str(step) for step in steps)
@@ -119,6 +129,8 @@ def _message(each: Mapping[str, Any]) -> str:
         return "expected a value, got none"
     if each["type"] == "extra_forbidden":
         return "expected no field of this name"
+    if each["type"] in _KINDS:
+        return f"expected {_KINDS[each['type']]}, got {shown(each.get('input'))}"
     return f"{each['msg']}, got {shown(each.get('input'))}"
 
 

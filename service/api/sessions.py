@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from models.listening import Mode, Population
 from service.api.bodies import EndedView, EndSessionBody, ModeBody, ModeView, StartedView, StartSessionBody
 from service.api.dependencies import ListenerDep, PartsDep
-from service.api.fields import Id
+from service.api.fields import Id, to_affect
 from service.api.strict import StrictRoute
 from service.journal.sessions import ChangeMode, EndSession, StartSession
 
@@ -27,7 +27,7 @@ async def start_session(body: StartSessionBody, listener: ListenerDep, parts: Pa
             at=parts.clock(),
             session_id=body.session_id,
             mode=Mode[body.mode.upper()],
-            report=body.report and body.report.to_affect(),
+            report=to_affect(body.report),
             population=Population[body.population.upper()] if body.population else None,
             context=context,
             idle_limit_seconds=parts.settings.idle_limit_seconds,
@@ -84,7 +84,7 @@ def end_command(body: EndSessionBody, session_id: str, listener: ListenerDep, pa
         at=parts.clock(),
         session_id=session_id,
         event_id=body.event_id,
-        report=body.report and body.report.to_affect(),
+        report=to_affect(body.report),
         occurred_at=body.occurred_at,
         idle_limit_seconds=parts.settings.idle_limit_seconds,
     )

@@ -9,7 +9,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from socket import create_connection, socket
@@ -157,9 +157,9 @@ def _reference(redis_url: str) -> Iterator[int]:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+def _running(command: list[str], environment: Mapping[str, str]) -> Iterator[None]:
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=os.environ | environment, stdout=quiet, stderr=quiet)
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=quiet, stderr=quiet)
     try:
         yield
     finally:

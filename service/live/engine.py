@@ -27,9 +27,9 @@ class Engine:
     """One row per song of the catalogue, withdrawn songs included: their plays are still read."""
     index: FlatIndex
     """The songs that may be recommended."""
-    tagged: dict[str, Int[ndarray, " n"]]
+    tagged: dict[str, Int[ndarray, " _"]]
     """Tag → rows of the songs that carry it."""
-    approved: dict[Mode, Int[ndarray, " n"]]
+    approved: dict[Mode, Int[ndarray, " _"]]
     """Mode → rows of the songs that operators approved for it, in their order."""
 
     def song_id_of(self, key: int) -> str | None:

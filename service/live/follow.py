@@ -50,7 +50,7 @@ class Follower:
         if found == self._followed and monotonic() < self._retry_at:
             return
         try:
-            await self._follow(found)
+            await self._follow()
             self._retry_at = float("inf")
         except Unavailable:
             raise
@@ -59,7 +59,7 @@ class Follower:
             self._retry_at = monotonic() + RETRY_SECONDS
         self._followed = found
 
-    async def _follow(self, found: Revisions) -> None:
+    async def _follow(self) -> None:
         wanted = await self._journal.read(live_bundle)
         if wanted is None:
             return
@@ -72,7 +72,7 @@ class Follower:
             if bundle.digest != wanted.digest:
                 raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
             await asyncio.to_thread(self._live.swap, bundle, catalogue)
-            self._announce(wanted.version, current and current.bundle.version)
+            self._announce(wanted.version, None if current is None else current.bundle.version)
 
     def _announce(self, version: str, before: str | None) -> None:
         if before is not None:

@@ -12,8 +12,6 @@ from typing import Final
 
 import numpy as np
 import structlog
-from jaxtyping import Int
-from numpy import ndarray
 from sqlalchemy import Connection, bindparam, func, select
 
 from models.errors import Unavailable
@@ -50,17 +48,20 @@ class Exposures:
         current = live.loaded.current
         song_count = int(np.count_nonzero(~current.catalogue.withdrawn)) if current else 0
         for mode in Mode:
-            keys, counts = await journal.read(partial(read_exposure, mode=mode))
-            snapshot = ExposureSnapshot(keys=keys, counts=counts, catalogue_size=song_count)
+            ask = partial(read_exposure, mode=mode, last=WINDOW, catalogue_size=song_count)
+            snapshot = await journal.read(ask)
             self._snapshots[mode] = snapshot
             metrics.coverage.labels(mode.label).set(snapshot.coverage)
 
 
-def read_exposure(sql: Connection, *, mode: Mode) -> tuple[Int[ndarray, " n"], Int[ndarray, " n"]]:
-    """Return the keys of the songs given lately under a mode, ascending, and how often each was."""
-    rows = sql.execute(_READ, {"mode": mode.label, "window": WINDOW}).all()
-    table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+def read_exposure(sql: Connection, *, mode: Mode, last: int, catalogue_size: int) -> ExposureSnapshot:
+    """Return how often each song stands among the last offers of one mode, over all listeners."""
+    rows = sql.execute(_COUNTS, {"asked": mode.label, "last": last}).all()
+    return ExposureSnapshot(
+        keys=np.array([key for key, _ in rows], np.int64),
+        counts=np.array([count for _, count in rows], np.int64),
+        catalogue_size=catalogue_size,
+    )
 
 
 @asynccontextmanager
@@ -85,15 +86,11 @@ async def open_exposures(journal: Journal, live: Live, metrics: Metrics) -> Asyn
             await task
 
 
-_latest = (
+_LATEST: Final = (
     select(recommendations.c.song_key)
-    .where(recommendations.c.mode == bindparam("mode"))
+    .where(recommendations.c.mode == bindparam("asked"))
     .order_by(recommendations.c.offered_at.desc())
-    .limit(bindparam("window"))
+    .limit(bindparam("last"))
     .subquery()
 )
-_READ: Final = (
-    select(_latest.c.song_key, func.count().label("shown"))
-    .group_by(_latest.c.song_key)
-    .order_by(_latest.c.song_key)
-)
+_COUNTS: Final = select(_LATEST.c.song_key, func.count()).group_by(_LATEST.c.song_key).order_by(_LATEST.c.song_key)

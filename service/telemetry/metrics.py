@@ -50,7 +50,10 @@ class Metrics:
             "amrs_vetoes", "Candidates forbidden, by guardrail rule", ("rule",), registry=registry
         )
         self.fallbacks = Counter(
-            "amrs_fallbacks", "Choices made below the policy's own rung; silence is one", ("rung",), registry=registry
+            "amrs_fallbacks",
+            "Choices made below the policy's own rung; silence is one",
+            ("rung",),
+            registry=registry,
         )
         self.recomputed = Counter(
             "amrs_recommendations_recomputed",

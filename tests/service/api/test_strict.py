@@ -1,6 +1,7 @@
 """A body is read only if it has one meaning: bounded, declared as JSON, and JSON without NaN or twins."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,8 @@ def test_reads_whatever_json_can_say(value):
 
 @given(st.binary(max_size=64))
 def test_reads_or_refuses_any_bytes_at_all(body):
-    try:
+    with suppress(MalformedBody):
         parse_strictly(body)
-    except MalformedBody:
-        pass
 
 
 @pytest.mark.parametrize(

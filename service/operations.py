@@ -1,0 +1,149 @@
+"""What an operator does, by command or over HTTP: songs in, bundles verified, promoted and rolled back."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from models.affect import Affect
+from models.bundle import Bundle
+from models.catalogue import Song
+from models.log import Log
+from models.repository import Repository
+from service.clock import Instant, system_clock
+from service.errors import UnknownBundle
+from service.journal.bundles import (
+    BundleRecord,
+    PromoteBundle,
+    RegisterBundle,
+    RollBack,
+    list_bundles,
+    live_bundle,
+)
+from service.journal.journal import Journal, open_journal
+from service.journal.migrate import upgrade
+from service.journal.songs import ImportSongs, SongRecord
+from service.live.golden import replay
+from service.live.graphs import open_graphs
+from service.settings import Settings
+
+ACTOR: Final = "command line"
+
+Result = TypeVar("Result")
+
+
+def repository_of(settings: Settings) -> Repository:
+    """Return where a deployment's bundles lie."""
+    return Repository(settings.home / "bundles")
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Bring the database to this version's schema."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+
+
+def import_songs(settings: Settings, log: Log) -> int:
+    """Put a log's songs, with their embeddings in every space, into the catalogue; return how many.
+
+    Raises:
+        DataError: an embedding is not finite.
+        Unavailable: the database does not answer.
+    """
+    records = [_record(row) for row in log.songs.iter_rows(named=True)]
+    act = ImportSongs(songs=records, embeddings=log.embeddings, at=system_clock(), actor=ACTOR)
+    _run(settings, lambda journal: journal.administer(act))
+    return len(records)
+
+
+def verify_bundle(settings: Settings, version: str) -> Bundle:
+    """Return a bundle whose every digest, graph and golden case was checked just now.
+
+    Raises:
+        BundleError: naming what does not hold.
+    """
+    return verified(repository_of(settings), version)
+
+
+def promote_bundle(settings: Settings, version: str) -> BundleRecord:
+    """Verify a bundle and make it live; workers follow within seconds.
+
+    Raises:
+        BundleError, GateError, CatalogueGap: it may not go live.
+    """
+    repository = repository_of(settings)
+    return _run(settings, lambda journal: promote(journal, repository, version, at=system_clock(), actor=ACTOR))
+
+
+def roll_back(settings: Settings) -> BundleRecord:
+    """Make the bundle live that was live before.
+
+    Raises:
+        StageConflict: none was.
+    """
+    return _run(settings, lambda journal: journal.administer(RollBack(at=system_clock(), actor=ACTOR)))
+
+
+def registered_bundles(settings: Settings) -> list[BundleRecord]:
+    """Return every bundle SQL knows, the newest first."""
+    return _run(settings, lambda journal: journal.read(list_bundles))
+
+
+def live_version(settings: Settings) -> str | None:
+    """Return the version that is live, if one is."""
+    record = _run(settings, lambda journal: journal.read(live_bundle))
+    return record.version if record else None
+
+
+async def promote(
+    journal: Journal, repository: Repository, version: str, *, at: Instant, actor: str
+) -> BundleRecord:
+    """Verify a bundle's files, register it, and make it live.
+
+    Raises:
+        UnknownBundle: the repository holds none of this version.
+        BundleError, GateError, CatalogueGap: it may not go live.
+    """
+    if version not in repository.versions():
+        raise UnknownBundle(f"bundle {version!r} is not in the repository")
+    bundle = await asyncio.to_thread(verified, repository, version)
+    register = RegisterBundle(
+        version=version,
+        digest=bundle.digest,
+        embedding_space=bundle.manifest.space.name,
+        gates_passed=bundle.gates.passed,
+        at=at,
+        actor=actor,
+    )
+    await journal.administer(register)
+    return await journal.administer(PromoteBundle(version=version, digest=bundle.digest, at=at, actor=actor))
+
+
+def verified(repository: Repository, version: str) -> Bundle:
+    """Return a bundle whose digests, graphs and golden cases hold here.
+
+    Raises:
+        BundleError: naming what does not.
+    """
+    bundle = repository.open(version)
+    replay(bundle, open_graphs(bundle))
+    return bundle
+
+
+def _record(row: dict[str, Any]) -> SongRecord:
+    song = Song(
+        song_id=row["song_id"],
+        title=row["title"],
+        artist=row["artist"],
+        duration_seconds=row["duration_seconds"],
+        tags=tuple(row["tags"]),
+    )
+    tagged = row["tag_valence"] is not None and row["tag_arousal"] is not None
+    return SongRecord(song, Affect(row["tag_valence"], row["tag_arousal"]) if tagged else None)
+
+
+def _run(settings: Settings, act: Callable[[Journal], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        async with open_journal(settings.database_url) as journal:
+            return await act(journal)
+
+    return asyncio.run(run())

@@ -1,0 +1,36 @@
+"""A service's home for tests: the tiny bundle live, its sixty songs in the catalogue."""
+
+import asyncio
+from pathlib import Path
+
+from models.repository import Repository
+from service.clock import system_clock
+from service.journal.journal import open_journal
+from service.journal.songs import ImportSongs, SongRecord
+from service.operations import promote
+from service.settings import Settings
+from tests.bundles import SPACE, make_embeddings, make_songs
+
+SECRET = "a secret of thirty-two characters"
+
+
+def home_settings(home: Path, repository: Repository, **chosen: object) -> Settings:
+    """Settings of a home whose bundles are those of a repository; nothing is live yet."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "bundles").symlink_to(repository.root)
+    return Settings(home=home, token_secret=SECRET, **chosen)  # type: ignore[arg-type]
+
+
+def furnish(settings: Settings, repository: Repository) -> None:
+    """Import the songs and make the newest bundle live."""
+
+    async def act() -> None:
+        async with open_journal(settings.database_url) as journal:
+            records = [SongRecord(song, None) for song in make_songs()]
+            songs = ImportSongs(
+                songs=records, embeddings={SPACE.name: make_embeddings()}, at=system_clock(), actor="tests"
+            )
+            await journal.administer(songs)
+            await promote(journal, repository, repository.versions()[-1], at=system_clock(), actor="tests")
+
+    asyncio.run(act())
