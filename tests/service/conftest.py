@@ -1,4 +1,4 @@
-"""Databases and Redis servers for the service's tests: private ones, and the given ones where the environment names them.
+"""Databases and Redis servers for the service's tests: private ones, and the ones the environment names.
 
 `AMRS_TEST_DATABASE_URL` adds PostgreSQL to every test that asks for a `database_url`; each process has a schema of
 its own there. `AMRS_TEST_REDIS_URL` and `AMRS_TEST_REDIS_PREFIX` take the place of the private redis-server.
