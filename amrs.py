@@ -4,7 +4,9 @@ A room is imported when one of its commands runs, so that help is instant and se
 raised on purpose become words on stderr and status 2. Everything that runs writes below AMRS_HOME (./var).
 """
 
+import os
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 EXTRA_OF = {"torch": "training", "onnxscript": "training", "fastapi": "service", "sqlalchemy": "service"}
 """Where a library that the base installation lacks comes from."""
+
+CORES = os.cpu_count() or 1
 
 
 def group(purpose: str) -> typer.Typer:
@@ -47,6 +51,27 @@ class Scale(StrEnum):
     SMALL = "small"
     PAPER = "paper"
     LARGE = "large"
+
+
+class PresetName(StrEnum):
+    """How long training may take."""
+
+    QUICK = "quick"
+    PAPER = "paper"
+
+
+class UtilityName(StrEnum):
+    """What the policy is tuned for."""
+
+    PAPER = "paper"
+    MODE_AWARE = "mode-aware"
+
+
+class PairsName(StrEnum):
+    """Where preference pairs come from."""
+
+    SUPPORT = "support"
+    NEGATIVE_HISTORY = "negative-history"
 
 
 LogArgument = Annotated[Path, typer.Argument(metavar="LOG", help="The log's folder.")]
@@ -99,6 +124,41 @@ def check(log: LogArgument) -> None:
     if complaints:
         raise AmrsError(f"{log} does not keep the schema; complaints: {len(complaints)}")
     typer.echo(f"{log} keeps the schema")
+
+
+@app.command("train")
+def train(
+    log: LogArgument,
+    preset: PresetName = PresetName.QUICK,
+    utility: UtilityName = UtilityName.MODE_AWARE,
+    pairs: PairsName = PairsName.SUPPORT,
+    seed: SeedOption = 0,
+    space: Annotated[str | None, typer.Option(help="The embedding space; the log's first if not given.")] = None,
+    hold_out: Annotated[list[str] | None, typer.Option(help="A listener to keep out of everything.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Models trained at a time; changes no number.")] = CORES,
+) -> str:
+    """Train, judge and seal a bundle from a listening log."""
+    from rich.console import Console
+
+    from models.repository import Repository
+    from training import presets
+    from training.command import train_bundle
+    from training.judging import paper_utility, serving_utility
+    from training.pairs import NegativeHistoryPairs, SupportPairs
+
+    return train_bundle(
+        log,
+        repository=Repository(Path(os.environ.get("AMRS_HOME", "var")) / "bundles"),
+        preset=presets.QUICK if preset is PresetName.QUICK else presets.PAPER,
+        utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
+        recipe=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
+        seed=seed,
+        space=space,
+        held_out=hold_out or [],
+        processes=processes,
+        now=datetime.now(UTC),
+        console=Console(),
+    )
 
 
 @bundles.command("list")
@@ -171,6 +231,45 @@ def serve() -> None:
     from service import serve
 
     serve.serve(settings())
+
+
+@app.command("up")
+def up() -> None:
+    """Do it all: make a first bundle if none is live, upgrade the database, serve, and say how to ask."""
+    from service import announce, operations, serve
+
+    deployment = settings()
+    announce.require_free_port(deployment)
+    operations.upgrade_database(deployment)
+    if operations.live_version(deployment) is None:
+        make_first_bundle(deployment)
+    with announce.announced(deployment, lambda: say_how_to_ask(deployment)):
+        serve.serve(deployment)
+
+
+def make_first_bundle(deployment: "Settings") -> None:
+    """Simulate a small platform, train on its log, and promote what comes out."""
+    from models.log import read_log
+    from service import operations
+
+    log = deployment.home / "logs" / "simulated"
+    if not log.exists():
+        simulate(out=log)
+    version = train(log)
+    operations.import_songs(deployment, read_log(log))
+    operations.promote_bundle(deployment, version)
+    typer.echo(f"{version} is live")
+
+
+def say_how_to_ask(deployment: "Settings") -> None:
+    """Print two requests that work as they stand: a new session, and its first songs."""
+    session = f"s-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    sessions = f"http://{deployment.host}:{deployment.port}/v1/listeners/you/sessions"
+    begin = f'{{"session_id": "{session}", "mode": "calm", "report": {{"valence": 0.35, "arousal": 0.8}}}}'
+    typer.echo("\nServing. Begin a session, and ask for its next songs:\n")
+    for path, body in (("", begin), (f"/{session}/recommendations", '{"request_id": "r-1", "count": 3}')):
+        typer.echo(f"curl -s {sessions}{path} -H 'content-type: application/json' -d '{body}'")
+    typer.echo("\nCtrl-C stops it.")
 
 
 def settings(**given: Any) -> "Settings":
