@@ -118,7 +118,8 @@ def make_trained(seed: int = 0):
 
         def drawn(network):
             with torch.no_grad():
-                for weights in network.parameters():
+                linear = [each for name, each in network.named_buffers() if name.startswith("linear.")]
+                for weights in (*network.parameters(), *linear):
                     weights.add_(0.05 * torch.randn_like(weights))
             return network.eval()
 

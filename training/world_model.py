@@ -20,6 +20,7 @@ from torch.optim import AdamW
 
 from models.affect import Signal
 from models.errors import ConfigError, DataError
+from training.linear_fit import fit_linear_part
 from training.losses import feedback_losses, observed
 from training.metrics.prediction import PredictionScores, mean_ranks, prediction_scores
 from training.networks.encoder import EncoderConfig
@@ -138,6 +139,7 @@ def train_world_model(
             standard=standardisation(histories.columns.features[tokens], feature_names),
             mean=labels.mean,
         )
+        fit_linear_part(model.linear, histories, listeners, lookback=config.lookback)
         optimizer = AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         epochs: list[Epoch] = []
         states: list[dict[str, Tensor]] = []

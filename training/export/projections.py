@@ -9,9 +9,10 @@ from numpy import ndarray
 
 from models.bundle import Affine, Projections
 from training.export.graphs import weights
+from training.networks.linear_part import AFFECT
 from training.networks.policy import PolicyNetwork
 from training.networks.reading import Reading
-from training.networks.world import Ensemble
+from training.networks.world import Ensemble, WorldModel
 
 
 def projections(
@@ -34,11 +35,21 @@ def projections(
     members = ensemble.members
     output_matrix, output_offset = weights(policy.output)
     return Projections(
-        world_token=reading.then(np.hstack([weights(each.encoder.song_part)[0] for each in members])),
+        world_token=reading.then(np.hstack([_token_part(each) for each in members])),
         policy_token=reading.then(weights(policy.encoder.song_part)[0]),
-        head_hidden=reading.then(np.hstack([weights(each.head.song_part)[0] for each in members])),
+        head_hidden=reading.then(np.hstack([_head_part(each) for each in members])),
         policy_target=Affine(matrix=target_map.matrix, offset=target_map.offset),
         policy_output=Affine(matrix=output_matrix.astype(np.float32), offset=output_offset.astype(np.float32)),
         support_map=Affine(matrix=reading.matrix, offset=reading.offset),
         support_points=reading(support),
     )
+
+
+def _token_part(member: WorldModel) -> Float[ndarray, "K D+2"]:
+    """Return `WorldModel.token_part` as a matrix."""
+    return np.hstack([weights(member.encoder.song_part)[0], member.linear.song[:, AFFECT].double().numpy()])
+
+
+def _head_part(member: WorldModel) -> Float[ndarray, "K H+4"]:
+    """Return `WorldModel.song_part` as a matrix."""
+    return np.hstack([weights(member.head.song_part)[0], member.linear.song.double().numpy()])

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.errors import ConfigError
 from training.networks.blocks import initialise, stack
+from training.networks.summary import running_summary, summary_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,9 @@ class HistoryEncoder(nn.Module):
         width = config.width
         self.register_buffer("standard", torch.from_numpy(standard.astype(np.float32)))
         self.song_part = nn.Linear(song_width, width, bias=False)
-        self.feature_part = nn.Sequential(nn.Linear(len(standard), width), nn.GELU(), nn.Linear(width, width))
+        self.feature_part = nn.Sequential(
+            nn.Linear(summary_width(len(standard)), width), nn.GELU(), nn.Linear(width, width)
+        )
         self.begin = nn.Parameter(torch.randn(width))  # never zero: norms would divide by nothing
         self.blocks = stack(width, config.blocks, config.heads, config.dropout)
         self.norm = nn.LayerNorm(width)
@@ -79,7 +82,7 @@ class HistoryEncoder(nn.Module):
         self, song_part: Float[Tensor, "B L D"], features: Float[Tensor, "B L F"]
     ) -> Float[Tensor, "B L+1 D"]:
         """Return the same from song parts that were computed before: what an exported graph is given."""
-        tokens = song_part + self.feature_part(features @ self.standard)
+        tokens = song_part + self.feature_part(running_summary(features, self.standard))
         begin = self.begin.expand(tokens.shape[0], 1, -1)
         stream = torch.cat([begin, tokens], dim=1)  # (B, L+1, D)
         for block in self.blocks:

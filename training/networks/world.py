@@ -20,6 +20,7 @@ from models.affect import SIGNALS
 from models.errors import ConfigError
 from training.networks.blocks import initialise
 from training.networks.encoder import EncoderConfig, HistoryEncoder
+from training.networks.linear_part import AFFECT, LinearPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,28 +37,33 @@ class WorldModelConfig:
 
 
 class FeedbackHead(nn.Module):
-    """A light network on [state ; song]; logits of the four signals."""
+    """The linear part's logits, corrected by a light network on [state ; song]."""
 
-    def __init__(self, *, width: int, song_width: int, hidden: int, mean: Float[ndarray, " 4"]) -> None:
-        """Draw the weights; before training, the head predicts the given mean of each signal."""
+    def __init__(self, *, width: int, song_width: int, hidden: int) -> None:
+        """Draw the weights; before training, nothing is corrected."""
         super().__init__()
+        self.hidden = hidden
         self.state_part = nn.Linear(width, hidden)
         self.song_part = nn.Linear(song_width, hidden, bias=False)
         self.output = nn.Linear(hidden, len(SIGNALS))
         self.apply(initialise)
-        with torch.no_grad():
-            self.output.weight.mul_(0.1)
-            self.output.bias.copy_(torch.from_numpy(np.log(mean / (1 - mean))))
+        nn.init.zeros_(self.output.weight)
 
     def forward(
-        self, state: Float[Tensor, "*#shape D"], song_part: Float[Tensor, "*#shape H"]
+        self, state: Float[Tensor, "*#shape D+4"], song_part: Float[Tensor, "*#shape H+4"]
     ) -> Float[Tensor, "... 4"]:
-        """Return logits, from the song's share of the hidden layer; leading axes broadcast."""
-        return self.output(F.gelu(self.state_part(state) + song_part))
+        """Return logits; leading axes broadcast.
+
+        Args:
+            state: the encoder's, then the linear part's logits.
+            song_part: the song's share of the hidden layer, then of the linear part's logits.
+        """
+        bent = F.gelu(self.state_part(state) + song_part[..., : self.hidden])
+        return state[..., -len(SIGNALS) :] + song_part[..., self.hidden :] + self.output(bent)
 
 
 class WorldModel(nn.Module):
-    """History encoder and feedback head."""
+    """History encoder, linear part and feedback head."""
 
     def __init__(
         self,
@@ -73,22 +79,48 @@ class WorldModel(nn.Module):
             config: the architecture.
             song_width: K, the reading's.
             standard: `standardisation` of the training tokens.
-            mean: of each signal over the training plays, in (0, 1).
+            mean: of each signal over the training plays, in (0, 1); what is predicted before training.
         """
         super().__init__()
         self.config = config
         self.encoder = HistoryEncoder(config.encoder, song_width=song_width, standard=standard)
-        self.head = FeedbackHead(
-            width=config.encoder.width, song_width=song_width, hidden=config.hidden, mean=mean
+        self.linear = LinearPart(
+            song_width=song_width,
+            standard=self.encoder.standard,
+            offset=torch.from_numpy(np.log(mean / (1 - mean))).float(),
         )
+        self.head = FeedbackHead(width=self.state_width, song_width=song_width, hidden=config.hidden)
 
-    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D"]:
+    @property
+    def state_width(self) -> int:
+        """D + 4."""
+        return self.config.encoder.width + len(SIGNALS)
+
+    def token_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape D+2"]:
+        """Return a song's share of its token, then its effect on affect: all that the history side needs."""
+        return torch.cat([self.encoder.song_part(song), song @ self.linear.song[:, AFFECT]], dim=-1)
+
+    def song_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape H+4"]:
+        """Return a song's share of the head's hidden layer, then of the linear part: all the head needs."""
+        return torch.cat([self.head.song_part(song), song @ self.linear.song], dim=-1)
+
+    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D+4"]:
         """Return the state after every prefix of each history, the empty one first."""
-        return self.encoder(song, features)
+        return self.encode(self.token_part(song), features)
 
-    def predict(self, state: Float[Tensor, "*left D"], song: Float[Tensor, "*right K"]) -> Float[Tensor, "... 4"]:
+    def encode(
+        self, token_part: Float[Tensor, "B L D+2"], features: Float[Tensor, "B L F"]
+    ) -> Float[Tensor, "B L+1 D+4"]:
+        """Return the same from token parts that were computed before: what an exported graph is given."""
+        width = self.encoder.width
+        stream = self.encoder.encode(token_part[..., :width], features)  # (B, L+1, D)
+        return torch.cat([stream, self.linear(token_part[..., width:], features)], dim=-1)
+
+    def predict(
+        self, state: Float[Tensor, "*left D+4"], song: Float[Tensor, "*right K"]
+    ) -> Float[Tensor, "... 4"]:
         """Return the logits of the four signals if that song is played next; leading axes broadcast."""
-        return self.head(state, self.head.song_part(song))
+        return self.head(state, self.song_part(song))
 
     def forward(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L 4"]:
         """Return, for every token, the logits of its feedback given the tokens before it and its own song."""
@@ -105,7 +137,7 @@ class Ensemble:
         """Return every member's state after every prefix."""
         return torch.stack([member.states(song, features) for member in self.members], dim=1)
 
-    def predict(self, state: Float[Tensor, "B M D"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
+    def predict(self, state: Float[Tensor, "B M D+4"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
         """Return every member's prediction, in [0, 1], of the four signals of N candidate songs each."""
         logits = [member.predict(state[:, m, None], song) for m, member in enumerate(self.members)]
         return torch.stack(logits, dim=1).sigmoid()
