@@ -228,11 +228,12 @@ def affect_steps(candidates: Candidates, standing: Standing) -> Steps:
 def vetoes(candidates: Candidates, steps: Steps, standing: Standing, limits: LimitColumns) -> Int[ndarray, "B K"]:
     """Return which rules forbid each candidate, as a sum of `Rule` values; 0 where none does."""
     factor = np.where(standing.reported, 1.0, limits.unreported_factor)[:, None]  # (B, 1)
-    doubt = limits.caution[:, None, None] * steps.spread  # (B, K, 2)
-    worst_rise = steps.step[..., 1] + doubt[..., 1]
-    worst_fall = steps.step[..., 1] - doubt[..., 1]
-    worst_drop = steps.step[..., 0] - doubt[..., 0]
-    from_anchor = np.abs(steps.estimate[..., 1] - standing.anchor[:, None, 1])
+    with np.errstate(invalid="ignore"):  # as above: what is not finite becomes NaN
+        doubt = limits.caution[:, None, None] * steps.spread  # (B, K, 2)
+        worst_rise = steps.step[..., 1] + doubt[..., 1]
+        worst_fall = steps.step[..., 1] - doubt[..., 1]
+        worst_drop = steps.step[..., 0] - doubt[..., 0]
+        from_anchor = np.abs(steps.estimate[..., 1] - standing.anchor[:, None, 1])
 
     allowed = {
         Rule.AROUSAL_STEP: (worst_rise <= limits.arousal_rise[:, None] * factor)

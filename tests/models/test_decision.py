@@ -1,0 +1,148 @@
+"""A decision replays from its packed record, bit for bit; nothing has to be looked up."""
+
+from dataclasses import fields, replace
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.decision import decide, pack_decision, replay, unpack_decision
+from models.errors import DataError
+from models.exposure import ExposureSnapshot, empty_snapshot
+from models.guardrails import Candidates, Rung
+from models.listening import NO_SONG
+from tests.bundles import WIDE
+from tests.models.situations import calm, limits, situations
+
+LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
+
+FACTS = {"bundle": "2026-11-20-0000", "mode": "calm", "history_length": 3, "estimate_source": "report"}
+
+
+@st.composite
+def ladders(draw: st.DrawFn) -> dict:
+    """What a decision is taken from: any candidates on every rung, any standing, any limits."""
+    candidates, standing = draw(situations(listeners=1))
+    offered = [candidates]
+    members = standing.estimate.shape[1]
+    for _ in LADDER[1:]:
+        candidates, _ = draw(situations(listeners=1))
+        predicted = np.resize(candidates.predicted, (1, members, candidates.song.shape[1], 4))
+        offered.append(replace(candidates, predicted=predicted))
+    rungs = [(rung, lambda each=each: each) for rung, each in zip(LADDER, offered, strict=True)]
+    return {"rungs": rungs, "standing": standing, "limits": draw(limits())}
+
+
+SHOWN = ExposureSnapshot(keys=np.array([1, 4]), counts=np.array([3, 1]), catalogue_size=9)
+
+
+@settings(max_examples=50)
+@given(ladders())
+def test_a_decision_replays_from_its_record(ladder):
+    decision, choices = decide(**ladder, snapshot=SHOWN, **FACTS)
+
+    rung, song, replayed = replay(unpack_decision(pack_decision(decision)))
+
+    assert (rung, song) == (decision.rung, decision.song)
+    assert len(replayed) == len(choices) == len(decision.trials)
+    for again, before in zip(replayed, choices, strict=True):
+        np.testing.assert_array_equal(again.chosen, before.chosen)
+        np.testing.assert_array_equal(again.forbidden, before.forbidden)
+        for name in ("estimate", "step", "spread"):
+            one, other = getattr(again.steps, name), getattr(before.steps, name)
+            assert one.tobytes() == other.tobytes()
+
+
+@settings(max_examples=25)
+@given(ladders())
+def test_a_record_keeps_every_bit(ladder):
+    decision, _ = decide(**ladder, snapshot=SHOWN, **FACTS)
+    packed = pack_decision(decision)
+
+    again = unpack_decision(packed)
+
+    assert pack_decision(again) == packed
+    for field in fields(Candidates):
+        for one, other in zip(again.trials, decision.trials, strict=True):
+            kept, given_ = getattr(one.candidates, field.name), getattr(other.candidates, field.name)
+            assert kept.dtype == given_.dtype
+            assert kept.tobytes() == given_.tobytes()
+
+
+@settings(max_examples=50)
+@given(ladders())
+def test_the_song_is_the_one_at_its_place_on_the_last_rung_tried(ladder):
+    decision, choices = decide(**ladder, snapshot=SHOWN, **FACTS)
+
+    if decision.rung is Rung.SILENCE:
+        assert decision.song == decision.place == NO_SONG
+        assert all(int(choice.chosen[0]) == NO_SONG for choice in choices)
+    else:
+        last = decision.trials[-1]
+        assert last.rung is decision.rung
+        assert last.candidates.song[0, decision.place] == decision.song
+
+
+def test_a_rung_is_asked_for_its_songs_only_when_the_one_before_allowed_none():
+    candidates, standing = calm()
+
+    def never() -> Candidates:
+        raise AssertionError("the policy's own songs were allowed")
+
+    decision, choices = decide(
+        [(Rung.POLICY, lambda: candidates), (Rung.WIDER, never)],
+        standing=standing,
+        limits=WIDE,
+        snapshot=empty_snapshot(3),
+        **FACTS,
+    )
+
+    assert (decision.rung, decision.song, decision.place) == (Rung.POLICY, 0, 0)
+    assert len(choices) == 1
+
+
+def test_known_safe_songs_need_no_predictions():
+    """People allowed them: predictions that are no numbers do not forbid them, blocks do."""
+    candidates, standing = calm()
+    broken = replace(candidates, predicted=np.full((1, 2, 3, 4), np.nan, np.float32))
+    safe = replace(broken, blocked=np.array([[True, False, False]]))
+
+    decision, _ = decide(
+        [(Rung.POLICY, lambda: broken), (Rung.WIDER, lambda: broken), (Rung.KNOWN_SAFE, lambda: safe)],
+        standing=standing,
+        limits=WIDE,
+        snapshot=empty_snapshot(3),
+        **FACTS,
+    )
+
+    assert (decision.rung, decision.song) == (Rung.KNOWN_SAFE, 1)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"not a record",
+        msgspec.msgpack.encode({"schema": 999}),
+        msgspec.msgpack.encode({"schema": 1}),
+        msgspec.msgpack.encode([1, 2]),
+        msgspec.msgpack.encode("text"),
+    ],
+)
+def test_what_is_no_record_is_refused(damaged: bytes):
+    with pytest.raises(DataError, match="decision"):
+        unpack_decision(damaged)
+
+
+def test_a_record_whose_arrays_were_cut_is_refused():
+    candidates, standing = calm()
+    decision, _ = decide(
+        [(Rung.POLICY, lambda: candidates)], standing=standing, limits=WIDE, snapshot=empty_snapshot(3), **FACTS
+    )
+    record = msgspec.msgpack.decode(pack_decision(decision))
+    record["standing"]["anchor"][2] = record["standing"]["anchor"][2][:-1]
+
+    with pytest.raises(DataError, match="cannot be read"):
+        unpack_decision(msgspec.msgpack.encode(record))
