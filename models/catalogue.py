@@ -33,7 +33,7 @@ class Catalogue:
     """N songs in a fixed order, with their embeddings; memory-mapped matrices are kept as they are."""
 
     songs: Sequence[Song]
-    embeddings: Mapping[str, Float[ndarray, "N E"]]
+    embeddings: Mapping[str, Float[ndarray, "_ _"]]
     withdrawn: Bool[ndarray, " N"]
     """Withdrawn songs can still be encoded, never recommended."""
 
