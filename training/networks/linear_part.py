@@ -54,3 +54,8 @@ class LinearPart(nn.Module):
         left = session_sum(effect, features, decay=EFFECT_DECAY) * EFFECT_DECAY  # (B, L, 2)
         heard = said + F.pad(left, (AFFECT.start, 0))
         return F.pad(heard, (0, 0, 1, 0)) + self.offset
+
+    def predict(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L 4"]:
+        """Return, for every token, the logits of its feedback given the tokens before it and its own song."""
+        own = song @ self.song  # (B, L, 4)
+        return self(own[..., AFFECT], features)[:, :-1] + own
