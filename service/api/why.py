@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import isfinite
+from typing import SupportsFloat
 
 from models.affect import Signal
 from models.decision import Decision, Trial, replay, unpack_decision
@@ -133,6 +134,7 @@ def _candidates(trial: Trial, choice: Choice, song_id_of: SongIdOf) -> list[Cand
     ]
 
 
-def _number(value: float) -> float | None:
-    """Return a float that JSON has, or nothing."""
-    return float(value) if isfinite(value) else None
+def _number(value: SupportsFloat) -> float | None:
+    """Return a number that JSON has, or nothing."""
+    number = float(value)
+    return number if isfinite(number) else None

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,15 @@ from tests.service.homes import furnish, home_settings
 from tests.service.server import Listener, SteppedClock, serving
 
 
+@pytest.fixture(scope="session")
+def furnished_sqlite(tmp_path_factory, tiny_repository: Repository, sqlite_template: Path) -> Path:
+    """A SQLite file with the songs in it and the tiny bundle live."""
+    folder = tmp_path_factory.mktemp("furnished")
+    path = Path(shutil.copyfile(sqlite_template, folder / "amrs.sqlite3"))
+    furnish(home_settings(folder / "home", tiny_repository, database_url=f"sqlite:///{path}"), tiny_repository)
+    return path
+
+
 @pytest.fixture
 def clock() -> SteppedClock:
     """A clock that the test may put forward."""
@@ -20,7 +30,12 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 def settings(
-    tmp_path, tiny_repository: Repository, database_url: str, redis_url: str, redis_prefix: str
+    tmp_path: Path,
+    tiny_repository: Repository,
+    furnished_sqlite: Path,
+    database_url: str,
+    redis_url: str,
+    redis_prefix: str,
 ) -> Settings:
     """Settings of a furnished home, on every database."""
     settings = home_settings(
@@ -30,7 +45,10 @@ def settings(
         redis_url=redis_url,
         redis_prefix=redis_prefix,
     )
-    furnish(settings, tiny_repository)
+    if database_url.startswith("sqlite"):
+        shutil.copyfile(furnished_sqlite, database_url.removeprefix("sqlite:///"))
+    else:
+        furnish(settings, tiny_repository)
     return settings
 
 
@@ -48,19 +66,18 @@ def listener(client: httpx.Client) -> Listener:
 
 
 @pytest.fixture(scope="module")
-def shared_client(tmp_path_factory, tiny_repository, sqlite_template, redis_server) -> Iterator[httpx.Client]:
+def shared_client(
+    tmp_path_factory, tiny_repository: Repository, furnished_sqlite: Path, redis_server: str
+) -> Iterator[httpx.Client]:
     """A service on SQLite that the tests of a module share."""
-    home = tmp_path_factory.mktemp("shared")
-    shutil.copyfile(sqlite_template, home / "amrs.sqlite3")
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copyfile(furnished_sqlite, folder / "amrs.sqlite3")
     settings = home_settings(
-        home / "home",
+        folder / "home",
         tiny_repository,
-        **{
-            "database_url": f"sqlite:///{home / 'amrs.sqlite3'}",
-            "redis_url": redis_server,
-            "redis_prefix": f"amrs-test:{home.name}:",
-        },
+        database_url=f"sqlite:///{folder / 'amrs.sqlite3'}",
+        redis_url=redis_server,
+        redis_prefix=f"amrs-test:{folder.name}:",
     )
-    furnish(settings, tiny_repository)
     with serving(settings) as client:
         yield client

@@ -26,9 +26,14 @@ def test_takes_each_event_as_if_it_had_come_alone(client, listener):
 
 def test_takes_five_hundred_events_and_not_one_more(client, listener):
     listener.start()
-    recommendation = listener.ask().json()["recommendations"][0]["recommendation_id"]
+    songs = listener.ask(count=20).json()["recommendations"]
     events = [
-        {"type": "feedback", "event_id": f"e-{place}", "recommendation_id": recommendation, "rating": place % 2}
+        {
+            "type": "feedback",
+            "event_id": f"e-{place}",
+            "recommendation_id": songs[place % 20]["recommendation_id"],
+            "rating": place % 2,
+        }
         for place in range(501)
     ]
 
