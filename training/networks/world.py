@@ -3,7 +3,8 @@
 One pass over the history, then any number of songs through the head. The head's first layer is linear in
 [state ; song], so the song's share of it can be computed once per catalogue. Source: AMRS §3.3.
 
-Legend: B histories · L tokens · K song width · F features · D state width · H hidden width · M members
+Legend: B histories · L tokens · K song width · F features · M members · D encoder width · H hidden width
+· Z = D + 4 state width · U = D + 2 token part · V = H + 4 song part
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class FeedbackHead(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(
-        self, state: Float[Tensor, "*#shape D+4"], song_part: Float[Tensor, "*#shape H+4"]
+        self, state: Float[Tensor, "*#shape Z"], song_part: Float[Tensor, "*#shape V"]
     ) -> Float[Tensor, "... 4"]:
         """Return logits; leading axes broadcast.
 
@@ -96,29 +97,27 @@ class WorldModel(nn.Module):
         """D + 4."""
         return self.config.encoder.width + len(SIGNALS)
 
-    def token_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape D+2"]:
+    def token_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape U"]:
         """Return a song's share of its token, then its effect on affect: all that the history side needs."""
         return torch.cat([self.encoder.song_part(song), song @ self.linear.song[:, AFFECT]], dim=-1)
 
-    def song_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape H+4"]:
+    def song_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape V"]:
         """Return a song's share of the head's hidden layer, then of the linear part: all the head needs."""
         return torch.cat([self.head.song_part(song), song @ self.linear.song], dim=-1)
 
-    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D+4"]:
+    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 Z"]:
         """Return the state after every prefix of each history, the empty one first."""
         return self.encode(self.token_part(song), features)
 
     def encode(
-        self, token_part: Float[Tensor, "B L D+2"], features: Float[Tensor, "B L F"]
-    ) -> Float[Tensor, "B L+1 D+4"]:
+        self, token_part: Float[Tensor, "B L U"], features: Float[Tensor, "B L F"]
+    ) -> Float[Tensor, "B L+1 Z"]:
         """Return the same from token parts that were computed before: what an exported graph is given."""
         width = self.encoder.width
         stream = self.encoder.encode(token_part[..., :width], features)  # (B, L+1, D)
         return torch.cat([stream, self.linear(token_part[..., width:], features)], dim=-1)
 
-    def predict(
-        self, state: Float[Tensor, "*left D+4"], song: Float[Tensor, "*right K"]
-    ) -> Float[Tensor, "... 4"]:
+    def predict(self, state: Float[Tensor, "*left Z"], song: Float[Tensor, "*right K"]) -> Float[Tensor, "... 4"]:
         """Return the logits of the four signals if that song is played next; leading axes broadcast."""
         return self.head(state, self.song_part(song))
 
@@ -133,11 +132,11 @@ class Ensemble:
 
     members: Sequence[WorldModel]
 
-    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B M L+1 D"]:
+    def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B M L+1 Z"]:
         """Return every member's state after every prefix."""
         return torch.stack([member.states(song, features) for member in self.members], dim=1)
 
-    def predict(self, state: Float[Tensor, "B M D+4"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
+    def predict(self, state: Float[Tensor, "B M Z"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
         """Return every member's prediction, in [0, 1], of the four signals of N candidate songs each."""
         logits = [member.predict(state[:, m, None], song) for m, member in enumerate(self.members)]
         return torch.stack(logits, dim=1).sigmoid()
