@@ -5,7 +5,6 @@ Legend: B listeners · L tokens · F features · M members · K candidates · D,
 
 from dataclasses import dataclass
 
-import numpy as np
 import onnxruntime
 from jaxtyping import Float
 from numpy import ndarray
@@ -38,8 +37,7 @@ class Graphs:
         Args:
             song: the songs of the tokens as the world encoder wants them; zeros where a token has none.
         """
-        song, features = _at_least_one_column(song, tokens.features)
-        inputs = {"song": song, "features": features, "length": tokens.length, "previous": tokens.previous}
+        inputs = {"song": song, "features": tokens.features, "length": tokens.length, "previous": tokens.previous}
         state, previous_state = self._world.run(None, inputs)
         return state, previous_state
 
@@ -51,8 +49,7 @@ class Graphs:
 
     def policy(self, song: Float[ndarray, "B L D"], tokens: Tokens) -> Float[ndarray, "B Q"]:
         """Return the query whose inner product with a projected index row is the policy's cosine."""
-        song, features = _at_least_one_column(song, tokens.features)
-        return self._policy.run(None, {"song": song, "features": features, "length": tokens.length})[0]
+        return self._policy.run(None, {"song": song, "features": tokens.features, "length": tokens.length})[0]
 
 
 def open_graphs(bundle: Bundle) -> Graphs:
@@ -78,15 +75,3 @@ def _session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
     if found != _SIGNATURES[name]:
         raise BundleError(f"{bundle.version}/{name} must map {_SIGNATURES[name]}; it maps {found}")
     return session
-
-
-def _at_least_one_column(
-    song: Float[ndarray, "B L D"], features: Float[ndarray, "B L F"]
-) -> tuple[Float[ndarray, "B L1 D"], Float[ndarray, "B L1 F"]]:
-    """Return the inputs with a column of padding where no listener has any token: runtimes dislike empty axes."""
-    if song.shape[1]:
-        return song, features
-    return (
-        np.zeros((len(song), 1, song.shape[2]), song.dtype),
-        np.zeros((len(features), 1, features.shape[2]), features.dtype),
-    )

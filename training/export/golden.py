@@ -15,7 +15,7 @@ from models.catalogue import gather
 from models.context import CategoryField, ClockField, ContextField, ContextSchema
 from models.golden import Expected, Golden
 from models.listening import Listening, Mode, Population, concatenate, song_key
-from models.tokens import tokenise
+from models.tokens import Tokens, tokenise
 from training.networks.policy import PolicyNetwork, cosines
 from training.networks.reading import Reading
 from training.networks.world import Ensemble
@@ -52,21 +52,14 @@ def golden_cases(
         "the lookback overflown": [5] * (lookback // 5 + 2),
     }
     listening = concatenate([invented_listener(rng, plays, keys, context) for plays in plays_of.values()])
+    tokens = tokenise(listening, context).latest(lookback)
     return Golden(
         names=tuple(plays_of),
         listening=listening,
         keys=keys,
         embeddings=embeddings,
         expected=answers(
-            ensemble,
-            policy,
-            listening=listening,
-            keys=keys,
-            embeddings=embeddings,
-            reading=reading,
-            target_map=target_map,
-            context=context,
-            lookback=lookback,
+            ensemble, policy, tokens, keys=keys, embeddings=embeddings, reading=reading, target_map=target_map
         ),
     )
 
@@ -75,17 +68,19 @@ def golden_cases(
 def answers(
     ensemble: Ensemble,
     policy: PolicyNetwork,
+    tokens: Tokens,
     *,
-    listening: Listening,
     keys: Int[ndarray, " G"],
     embeddings: Float[ndarray, "G E"],
     reading: Reading,
     target_map: Affine,
-    context: ContextSchema,
-    lookback: int,
 ) -> Expected:
-    """Return what the trained networks themselves compute: nothing melted, stacked or left out."""
-    tokens = tokenise(listening, context).latest(lookback)
+    """Return what the trained networks themselves compute: nothing melted, stacked or left out.
+
+    Args:
+        keys: of the songs in the tokens, each of which is also asked about.
+        embeddings: of the same songs.
+    """
     row_of = {int(key): row for row, key in enumerate(keys)}
     rows = np.vectorize(lambda key: row_of.get(key, -1), otypes=[np.int64])(tokens.song)
     songs = torch.from_numpy(reading(embeddings))  # (G, K)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from models.bundle import Affine, Projections
-from training.export.graphs import weights
+from training.export.layers import weights
 from training.networks.linear_part import AFFECT
 from training.networks.policy import PolicyNetwork
 from training.networks.reading import Reading
@@ -45,11 +45,11 @@ def projections(
     )
 
 
-def _token_part(member: WorldModel) -> Float[ndarray, "K D+2"]:
+def _token_part(member: WorldModel) -> Float[ndarray, "K token"]:
     """Return `WorldModel.token_part` as a matrix."""
     return np.hstack([weights(member.encoder.song_part)[0], member.linear.song[:, AFFECT].double().numpy()])
 
 
-def _head_part(member: WorldModel) -> Float[ndarray, "K H+4"]:
+def _head_part(member: WorldModel) -> Float[ndarray, "K shares"]:
     """Return `WorldModel.song_part` as a matrix."""
     return np.hstack([weights(member.head.song_part)[0], member.linear.song.double().numpy()])
