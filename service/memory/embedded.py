@@ -19,7 +19,9 @@ from time import monotonic, sleep
 from typing import Final
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from models.errors import ConfigError, Unavailable
 
@@ -106,8 +108,12 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
 
 
+def _client(socket: Path) -> Redis:
+    return Redis(unix_socket_path=str(socket), socket_timeout=1, retry=Retry(NoBackoff(), 0))
+
+
 def _end_left_over(socket: Path) -> None:
-    with suppress(RedisError), Redis(unix_socket_path=str(socket), socket_timeout=1) as redis:
+    with suppress(RedisError), _client(socket) as redis:
         redis.shutdown(nosave=True)
 
 
@@ -122,7 +128,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 def _await_start(server: subprocess.Popen[bytes], socket: Path) -> None:
     deadline = monotonic() + START_TIMEOUT_SECONDS
-    with Redis(unix_socket_path=str(socket), socket_timeout=1) as redis:
+    with _client(socket) as redis:
         while server.poll() is None and monotonic() < deadline:
             with suppress(RedisError):
                 if redis.ping():

@@ -6,7 +6,7 @@ its own there. `AMRS_TEST_REDIS_URL` and `AMRS_TEST_REDIS_PREFIX` take the place
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,6 +35,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "template.sqlite3"
     upgrade(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture
+def sqlite_copy(sqlite_template: Path, tmp_path: Path) -> Callable[[str], str]:
+    """Make empty SQLite databases, by name."""
+
+    def copy(name: str) -> str:
+        shutil.copyfile(sqlite_template, tmp_path / f"{name}.sqlite3")
+        return f"sqlite:///{tmp_path / name}.sqlite3"
+
+    return copy
 
 
 @pytest.fixture(scope="session")

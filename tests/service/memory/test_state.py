@@ -1,14 +1,17 @@
 """A state that follows every committed event is the state SQL would rebuild, at every point."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
-from hypothesis import settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import Engine
 
 from models.affect import Affect
@@ -18,16 +21,16 @@ from service.clock import SECOND
 from service.journal.blocks import SetBlock
 from service.journal.command import Command, Written
 from service.journal.engine import open_writer
+from service.journal.events import BlockChanged
 from service.journal.feedback import RecordFeedback
-from service.journal.migrate import upgrade
 from service.journal.recommendations import Chosen, RecordRecommendations
 from service.journal.sessions import ChangeMode, EndIdleSession, EndSession, StartSession
 from service.journal.settle import settle
 from service.listener import ListenerKey
-from service.memory import state as state_module
 from service.memory.rebuild import rebuild
-from service.memory.state import ListenerState, apply
+from service.memory.state import OFFERS, PLAYS, ListenerState, apply
 from service.recommendation_id import RecommendationToken
+from tests.service.journal.examples import feed_back, recommend, start, token
 
 IDLE_LIMIT = 600.0
 units = st.floats(0, 1, allow_nan=False)
@@ -47,6 +50,7 @@ class FollowingSql(RuleBasedStateMachine):
         self.state = ListenerState()
         self.now = 1_790_000_000 * SECOND
         self.count = 0
+        self.dies_before_the_next_commit = False
         self.sessions: list[str] = []
         self.tokens: list[RecommendationToken] = []
         self.acknowledged: list[Command[Any]] = []
@@ -56,6 +60,10 @@ class FollowingSql(RuleBasedStateMachine):
         return f"{kind}-{self.count}"
 
     def write(self, command: Command[Any]) -> Written[Any] | AmrsError:
+        if self.dies_before_the_next_commit:
+            self.dies_before_the_next_commit = False
+            with self.engine.connect() as sql:
+                settle(sql, [command])  # never committed, never acknowledged: it will be sent again
         with self.engine.begin() as sql:
             (outcome,) = settle(sql, [command])
         if isinstance(outcome, Written):
@@ -65,6 +73,10 @@ class FollowingSql(RuleBasedStateMachine):
                 self.state = after
             self.acknowledged.append(command)
         return outcome
+
+    @rule()
+    def a_worker_will_die(self) -> None:
+        self.dies_before_the_next_commit = True
 
     @rule(seconds=st.floats(0, 500))
     def time_passes(self, seconds: float) -> None:
@@ -246,8 +258,57 @@ def test_following_is_rebuilding(database_url: str) -> None:
 
     Machine.engine = engine
     try:
-        from hypothesis.stateful import run_state_machine_as_test
-
-        run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=40))
+        run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=40))
     finally:
         engine.dispose()
+
+
+def test_a_long_history_is_cut_the_same_way(database_url: str) -> None:
+    engine = open_writer(database_url)
+    listener, now, state = ListenerKey("default", "l-long"), 1_790_000_000 * SECOND, ListenerState()
+    try:
+        for session in range(5):
+            for command in _long_session(listener, f"s-{session}", now + session * SECOND):
+                with engine.begin() as sql:
+                    (outcome,) = settle(sql, [command(state)])
+                    assert isinstance(outcome, Written)
+                    assert outcome.event is not None
+                    after = apply(state, outcome.event)
+                    assert after is not None
+                    state = after
+            with engine.begin() as sql:
+                assert rebuild(sql, listener) == state
+    finally:
+        engine.dispose()
+    assert sum(len(session.plays) for session in state.sessions) == PLAYS
+    assert len(state.sessions) == 4
+    assert len(state.offers) == OFFERS
+
+
+def _long_session(
+    listener: ListenerKey, session_id: str, at: int
+) -> Iterator[Callable[[ListenerState], Command[Any]]]:
+    """Give the commands of a session of 80 plays."""
+    yield lambda state: start(session_id, listener=listener, at=at)
+    for n in range(4):
+        songs = [f"song-{session_id}-{n}-{place}" for place in range(20)]
+        yield lambda state, n=n, songs=songs: recommend(
+            *songs,
+            expected_sequence=state.sequence,
+            listener=listener,
+            session_id=session_id,
+            request_id=f"r-{session_id}-{n}",
+            first=20 * n,
+            at=at,
+        )
+        for place, song_id in enumerate(songs, 20 * n):
+            about = token(song_id, position=place, session_id=session_id, offered_at=at)
+            yield lambda state, about=about, place=place: feed_back(
+                f"e-{session_id}-{place}", listener=listener, about=about, at=at
+            )
+
+
+def test_an_event_after_a_gap_does_not_apply() -> None:
+    event = BlockChanged(sequence=2, active_at=0, kind="tag", value="drums", blocked=True)
+
+    assert apply(ListenerState(), event) is None
