@@ -1,0 +1,53 @@
+"""A split keeps every listener in exactly one part, and the same seed gives every variant the same parts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import DataError
+from training.splits import monte_carlo_splits, split_listeners
+
+
+@given(st.integers(3, 400), st.integers(0, 2**32))
+def test_every_listener_is_in_exactly_one_part(count: int, seed: int):
+    split = split_listeners(np.arange(count), np.random.default_rng(seed))
+
+    assert sorted([*split.train, *split.validation, *split.test]) == list(range(count))
+
+
+@given(st.integers(3, 400))
+def test_no_part_is_empty(count: int):
+    split = split_listeners(np.arange(count), np.random.default_rng(0))
+
+    assert min(len(split.train), len(split.validation), len(split.test)) >= 1
+
+
+def test_a_hundred_listeners_split_into_eighty_ten_and_ten():
+    split = split_listeners(np.arange(100), np.random.default_rng(0))
+
+    assert (len(split.train), len(split.validation), len(split.test)) == (80, 10, 10)
+
+
+def test_who_is_held_out_of_everything_is_in_no_part():
+    split = split_listeners(np.array([0, 2, 4, 6, 8]), np.random.default_rng(0))
+
+    assert not {1, 3, 5, 7} & {*split.train, *split.validation, *split.test}
+
+
+def test_the_first_splits_do_not_depend_on_how_many_are_asked_for():
+    few, many = (monte_carlo_splits(np.arange(50), seed=3, count=count) for count in (2, 5))
+
+    for one, other in zip(few, many, strict=False):
+        assert np.array_equal(one.test, other.test)
+
+
+def test_splits_of_one_study_differ():
+    one, other = monte_carlo_splits(np.arange(50), seed=3, count=2)
+
+    assert not np.array_equal(one.test, other.test)
+
+
+def test_two_listeners_cannot_be_split():
+    with pytest.raises(DataError, match="at least 3 listeners; got 2"):
+        split_listeners(np.arange(2), np.random.default_rng(0))
