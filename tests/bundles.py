@@ -96,7 +96,7 @@ def make_guardrails(limits: Limits = WIDE) -> GuardrailTable:
     )
 
 
-def make_trained(seed: int = 0):
+def make_trained(seed: int = 0, context: ContextSchema = CONTEXT):
     """Return small networks with weights drawn far from their calm beginnings."""
     import torch
 
@@ -110,7 +110,7 @@ def make_trained(seed: int = 0):
     embeddings = make_embeddings()
     reading = fit_reading(embeddings, ReadingConfig(components=6))
     target_map = fit_reading(embeddings, ReadingConfig(components=5, spread=1.0))
-    features = len(feature_names(CONTEXT))
+    features = len(feature_names(context))
     encoder = EncoderConfig(width=16, blocks=2, heads=2)
 
     with torch.random.fork_rng(devices=[]):
@@ -142,7 +142,7 @@ def make_trained(seed: int = 0):
         target_map=target_map,
         support=embeddings,
         space=SPACE,
-        context=CONTEXT,
+        context=context,
         lookback=LOOKBACK,
     )
 
