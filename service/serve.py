@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+KEEP_ALIVE_SECONDS: Final = 65
+"""How long an idle connection stays open: longer than the proxies in front usually wait."""
 GRACE_SECONDS: Final = 10
 """How long requests in flight may take to finish once the service is told to stop."""
 
@@ -47,6 +49,7 @@ def serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
 

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import Unavailable
+from service.benchmark.home import benchmark_home
 from service.benchmark.load import Listener, Measured, closed_loop, connected, grow, paced
 from service.serve import as_environment, shared_resources
 from service.settings import Settings
@@ -41,7 +42,7 @@ class BenchmarkConfig:
     """Listeners, and connections, at a time."""
     round_count: int = 5
     round_seconds: float = 5.0
-    half_load: float = 0.5
+    paced_share: float = 0.5
     """The share of the peak at which the paced load runs."""
 
 
@@ -59,8 +60,23 @@ class Round:
         return self.peak.cycles_per_second / self.reference.cycles_per_second
 
 
+def bench_serve(
+    deployment: Settings, config: BenchmarkConfig, *, database_url: str | None, console: Console
+) -> list[Round]:
+    """Measure a deployment's live bundle in a home made for it, and print what was found; return the rounds.
+
+    Raises:
+        ConfigError: no bundle is live.
+        Unavailable: a server did not come up, or refused the load.
+    """
+    with benchmark_home(deployment, song_count=config.song_count, database_url=database_url) as home:
+        rounds = benchmark(home, config, tell=console.print)
+        report(rounds, config, described=durability_of(home.database_url), console=console)
+    return rounds
+
+
 def benchmark(settings: Settings, config: BenchmarkConfig, *, tell: Tell) -> list[Round]:
-    """Measure a prepared home (`prepare`): return the rounds.
+    """Measure a furnished home; return the rounds.
 
     Raises:
         Unavailable: a server did not come up, or refused the load.
@@ -90,7 +106,7 @@ async def _measure(port: int, reference_port: int, config: BenchmarkConfig, tell
         for number in range(config.round_count):
             peak = await _sound(closed_loop(ours, seconds=config.round_seconds))
             reference = await _sound(closed_loop(theirs, seconds=config.round_seconds))
-            rate = peak.cycles_per_second * config.half_load
+            rate = peak.cycles_per_second * config.paced_share
             half = await _sound(paced(ours, cycles_per_second=rate, seconds=config.round_seconds))
             rounds.append(Round(peak=peak, reference=reference, half=half))
             tell(
@@ -150,7 +166,7 @@ def _reference(redis_url: str) -> Iterator[int]:
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", "service.benchmark.reference:create_app", "--factory"]
     command += ["--host", HOST, "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
-    command += ["--no-access-log", "--log-level", "warning"]
+    command += ["--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "600"]
     with _running(command, {"AMRS_BENCH_REDIS_URL": redis_url}):
         _wait_until(lambda: _listens(port))
         yield port
