@@ -7,7 +7,7 @@ every active song in the bundle's space. The bundle that was live before is reme
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from models.errors import BundleError, GateError
 from service.clock import Instant
@@ -32,7 +32,7 @@ class BundleRecord(NamedTuple):
     registered_at: Instant
     live_since: Instant | None
     live_count: int
-    """The place among the bundles that went live; 0: never was."""
+    """The place in the line of live bundles that a rollback walks back; 0: not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class StageBundle:
             raise StageConflict(
                 f"bundle {self.version!r} is live: promote another one or roll back, and it will be retired"
             )
-        _set_stage(sql, self.version, self.stage)
+        sql.execute(_UPDATE, {"name": self.version, "stage": self.stage})
         _note(sql, self, f"stage bundle {self.stage}", self.version)
         return read_bundle(sql, self.version)
 
@@ -111,8 +111,10 @@ class PromoteBundle:
             raise GateError(f"bundle {self.version!r} did not pass its gates")
         _require_embeddings(sql, found)
         if found.stage != "live":
-            highest = sql.scalar(_HIGHEST_COUNT) or 0
-            _make_live(sql, self.version, live_count=highest + 1, at=self.at)
+            live = live_bundle(sql)
+            place = live.live_count if live else 0
+            _retire(sql, live_count=place)
+            _make_live(sql, self.version, live_count=place + 1, at=self.at)
             _note(sql, self, "promote bundle", self.version)
         return read_bundle(sql, self.version)
 
@@ -129,6 +131,7 @@ class RollBack:
         if previous is None:
             raise StageConflict("there is no bundle that was live before")
         _require_embeddings(sql, previous)
+        _retire(sql, live_count=0)
         _make_live(sql, previous.version, live_count=previous.live_count, at=self.at)
         _note(sql, self, "roll back", previous.version)
         return read_bundle(sql, previous.version)
@@ -186,15 +189,15 @@ def _require_embeddings(sql: Connection, bundle: BundleRecord) -> None:
 
 
 def _make_live(sql: Connection, version: str, *, live_count: int, at: Instant) -> None:
-    live = live_bundle(sql)
-    if live is not None:
-        _set_stage(sql, live.version, "retired")
     row = {"name": version, "stage": "live", "live_count": live_count, "live_since": at}
     sql.execute(_UPDATE, row)
 
 
-def _set_stage(sql: Connection, version: str, stage: str) -> None:
-    sql.execute(_UPDATE, {"name": version, "stage": stage})
+def _retire(sql: Connection, *, live_count: int) -> None:
+    """Take the live bundle, if there is one, out of service; `live_count` is its place in the line from now on."""
+    live = live_bundle(sql)
+    if live is not None:
+        sql.execute(_UPDATE, {"name": live.version, "stage": "retired", "live_count": live_count})
 
 
 def _note(
@@ -207,4 +210,3 @@ def _note(
 _READ: Final = select(bundles)
 _INSERT: Final = insert(bundles)
 _UPDATE: Final = update(bundles).where(bundles.c.version == bindparam("name"))
-_HIGHEST_COUNT: Final = select(func.max(bundles.c.live_count))

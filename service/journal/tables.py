@@ -331,7 +331,7 @@ bundles: Final = Table(
         sqlite_where=text("stage = 'live'"),
     ),
 )
-"""`live_count` orders the bundles that were live: the highest is, or was last, live; 0 never was."""
+"""`live_count` is a bundle's place in the line of live ones that a rollback walks back; 0: not in it."""
 
 audit: Final = Table(
     "audit",
