@@ -19,6 +19,16 @@ MOST_SILENCE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Violations:
+    """Share of the songs played whose step passes the limits."""
+
+    guarded: float
+    """Of the policy under guardrails."""
+    copycat: float
+    """Of Copycat without guardrails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """The numbers the gate rests on; all of listeners who were not trained on."""
 
@@ -30,11 +40,10 @@ class Measured:
     """Of the mean of the listener's reports so far."""
     song_order: tuple[float, float] | None
     """Pairwise accuracy for valence and arousal; None where no truth is known."""
-    violations: float
-    """Share of songs whose step passes the limits, of the policy under guardrails; true where it is known."""
-    copycat_violations: float
-    """The same for Copycat without guardrails."""
-    violations_are_true: bool
+    violations: Violations
+    """By predicted steps."""
+    true_violations: Violations | None
+    """By true steps; None where no truth is known."""
     difference: float
     """Share of rollouts whose first song differs from Copycat's."""
     fallback: float
@@ -61,21 +70,22 @@ def judge_bundle(measured: Measured) -> GateReport:
             )
             for name, share in zip(("valence", "arousal"), measured.song_order, strict=True)
         ]
-    kind = "true" if measured.violations_are_true else "predicted"
+    if measured.true_violations is not None:
+        gates.append(_violation_gate("true", measured.true_violations))
     return GateReport(
         gates=(
             *gates,
-            _at_most(
-                "guardrails keep steps within limits at least as often as Copycat without them",
-                measured.violations,
-                measured.copycat_violations,
-                f"of songs, by {kind} steps",
-            ),
+            _violation_gate("predicted", measured.violations),
             _at_least("the policy differs from Copycat", measured.difference, LEAST_DIFFERENCE, "of first songs"),
             _at_most("the ladder is seldom needed", measured.fallback, MOST_FALLBACK, "of steps"),
             _at_most("there is nearly always a song", measured.silence, MOST_SILENCE, "of steps"),
         )
     )
+
+
+def _violation_gate(kind: str, found: Violations) -> Gate:
+    name = f"under guardrails {kind} steps pass the limits no more often than Copycat's without"
+    return _at_most(name, found.guarded, found.copycat, "of songs")
 
 
 def _at_most(name: str, found: float, bound: float, unit: str) -> Gate:

@@ -21,6 +21,8 @@ from training.windows import Histories
 
 BALANCED: Final[Four] = (0.1, 0.1, 0.4, 0.4)
 """λ of the mode-aware utility in `Signal` order: affect first, with a little engagement and rating."""
+Scales = tuple[float, float, float, float]
+"""What one unit of each signal is worth, in `Signal` order."""
 _LEAST_SPREAD: Final = 1e-3
 _SPREAD_SONGS: Final = 64
 """Songs drawn for each situation when the spread of predictions is measured."""
@@ -56,21 +58,19 @@ def situation_states(world: WorldOver, histories: Histories, situations: Situati
     return np.asarray(torch.cat(parts).numpy())
 
 
-def prediction_spread(
-    world: WorldOver, state: Float[ndarray, "S M D"], rng: np.random.Generator
-) -> tuple[float, float, float, float]:
+def prediction_spread(world: WorldOver, state: Float[ndarray, "S M D"], rng: np.random.Generator) -> Scales:
     """Return the standard deviation of each signal's prediction over songs, the mean of all situations."""
     songs = rng.integers(len(world.songs), size=(len(state), _SPREAD_SONGS))
     spread = world.predicted(state, songs).mean(axis=1).std(axis=1).mean(axis=0)
     return tuple(np.maximum(spread, _LEAST_SPREAD).tolist())
 
 
-def paper_utility(scales: tuple[float, float, float, float]) -> LinearUtility:
+def paper_utility(scales: Scales) -> LinearUtility:
     """Return the paper's affect-only utility; it knows no scales."""
     del scales
     return PAPER_UTILITY
 
 
-def serving_utility(scales: tuple[float, float, float, float]) -> TargetUtility:
+def serving_utility(scales: Scales) -> TargetUtility:
     """Return the mode-aware utility in units of the given spreads."""
     return mode_aware_utility(weights=BALANCED, scales=scales)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from models.affect import Signal
@@ -71,6 +71,10 @@ class Offer:
 class PairRecipe(Protocol):
     """How pairs are found; deterministic given the generator."""
 
+    def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
+        """Return for which plays, by the feedback they got, a pair may be sought."""
+        ...
+
     def pairs(self, offer: Offer, judge: Judge, rng: np.random.Generator) -> Pairs:
         """Return pairs, at most one per situation."""
         ...
@@ -109,6 +113,10 @@ class SupportPairs:
     """τ of Copycat's softmax."""
     standards: Standards = Standards()
 
+    def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
+        """Return True everywhere: what was played in the end does not matter."""
+        return np.ones(len(feedback), bool)
+
     def pairs(self, offer: Offer, judge: Judge, rng: np.random.Generator) -> Pairs:
         """Return pairs of two songs that Copycat might have played."""
         candidates = draw_from_softmax(offer.cosine / self.temperature, self.candidate_count, rng)
@@ -128,11 +136,13 @@ class NegativeHistoryPairs:
     standards: Standards = Standards(caution=0.0, least_agreement=0.51)
     """The paper has one world model: no pessimism."""
 
+    def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
+        """Return which songs were disliked or hardly heard."""
+        return np.asarray((feedback[:, Signal.RATING] == 0) | (feedback[:, Signal.ENGAGEMENT] < HARDLY_HEARD))
+
     def pairs(self, offer: Offer, judge: Judge, rng: np.random.Generator) -> Pairs:
         """Return one pair for each situation whose logged song was disliked or hardly heard."""
-        disliked = offer.feedback[:, Signal.RATING] == 0
-        skipped = offer.feedback[:, Signal.ENGAGEMENT] < HARDLY_HEARD
-        negative = np.flatnonzero(disliked | skipped)
+        negative = np.flatnonzero(self.suited(offer.feedback))
         rejected = offer.logged[negative]
         half = min(self.candidate_count // 2, len(offer.targets) - 1)
         near = nearest_songs(offer.targets, rejected, half)

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from training.gate import Measured, judge_bundle
+from training.gate import Measured, Violations, judge_bundle
 
 SOUND = Measured(
     model_error=(0.02, 0.03),
     persistence_error=(0.03, 0.05),
     listener_mean_error=(0.04, 0.04),
     song_order=(0.6, 0.7),
-    violations=0.01,
-    copycat_violations=0.02,
-    violations_are_true=True,
+    violations=Violations(guarded=0.01, copycat=0.02),
+    true_violations=Violations(guarded=0.0, copycat=0.0),
     difference=0.4,
     fallback=0.01,
     silence=0.0,
@@ -24,7 +23,7 @@ def test_a_sound_bundle_passes():
     report = judge_bundle(SOUND)
 
     assert report.passed
-    assert len(report.gates) == 8
+    assert len(report.gates) == 9
 
 
 @pytest.mark.parametrize(
@@ -35,8 +34,9 @@ def test_a_sound_bundle_passes():
         ({"model_error": (float("nan"), 0.03)}, "valence"),
         ({"song_order": (0.5, 0.7)}, "true effect on valence"),
         ({"song_order": (0.6, float("nan"))}, "true effect on arousal"),
-        ({"violations": 0.021}, "within limits"),
-        ({"violations": float("nan")}, "within limits"),
+        ({"violations": Violations(guarded=0.03, copycat=0.02)}, "predicted steps"),
+        ({"violations": Violations(guarded=float("nan"), copycat=0.02)}, "predicted steps"),
+        ({"true_violations": Violations(guarded=0.001, copycat=0.0)}, "true steps"),
         ({"difference": 0.05}, "differs from Copycat"),
         ({"fallback": 0.2}, "ladder"),
         ({"silence": 0.02}, "nearly always a song"),
@@ -50,9 +50,8 @@ def test_one_failing_check_fails_the_bundle_and_is_named(changed: dict, gate: st
     assert gate in report.failures[0]
 
 
-def test_without_a_truth_the_song_order_is_not_asked_and_violations_are_predicted():
-    report = judge_bundle(replace(SOUND, song_order=None, violations_are_true=False))
+def test_without_a_truth_neither_song_order_nor_true_steps_are_asked():
+    report = judge_bundle(replace(SOUND, song_order=None, true_violations=None))
 
     assert report.passed
     assert len(report.gates) == 6
-    assert any("by predicted steps" in gate.required for gate in report.gates)

@@ -1,0 +1,99 @@
+"""One small run, made once for all tests that need trained networks: a platform of 60 listeners, a minute of nothing.
+
+The networks are hardly trained: the tests ask for laws, not for quality.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from training.copycat import Copycat, CopycatConfig, clone_behaviour
+from training.dpo import DpoConfig
+from training.judging import serving_utility
+from training.material import Material, prepare
+from training.networks.encoder import EncoderConfig
+from training.networks.reading import ReadingConfig
+from training.networks.world import Ensemble, WorldModelConfig
+from training.pairs import SupportPairs
+from training.platform.as_log import simulated_log
+from training.platform.parameters import PlatformParameters, sized_like_paper
+from training.platform.simulate import simulate
+from training.presets import Preset
+from training.rollout import Learned, Setting, Start
+from training.situations import WindowConfig, draw_windows
+from training.stages import first_limits, setting_with, start_of
+from training.trained import PolicyOver, WorldOver, unit_targets
+from training.world_model import WorldPreset, WorldTrainingConfig, train_ensemble
+
+PRESET = Preset(
+    name="test",
+    world=WorldPreset(
+        reading=ReadingConfig(components=8),
+        architecture=WorldModelConfig(encoder=EncoderConfig(width=8, blocks=1, heads=2), hidden=8),
+        training=WorldTrainingConfig(lookback=32, epochs=1),
+        member_count=2,
+    ),
+    copycat=CopycatConfig(
+        encoder=EncoderConfig(width=16, blocks=1, heads=2),
+        target=ReadingConfig(components=8, spread=1.0),
+        epochs=2,
+    ),
+    dpo=DpoConfig(epochs=1, learning_rate=1e-3),
+    windows=WindowConfig(windows_per_listener=2, shortest=5, longest=20),
+    candidate_count=20,
+)
+RECIPE = SupportPairs(candidate_count=12)
+
+
+@cache
+def material() -> Material:
+    log = simulated_log(simulate(PlatformParameters(), sized_like_paper(60, 200), seed=3))
+    return prepare(log, space=None, reading=PRESET.world.reading, held_out=(), rng=np.random.default_rng(0))
+
+
+@cache
+def world() -> WorldOver:
+    made = material()
+    members = train_ensemble(
+        made.histories, made.split, feature_names=made.feature_names, preset=PRESET.world, seed=0, processes=1
+    )
+    return WorldOver(ensemble=Ensemble([member.model for member in members]), songs=made.histories.song_vectors)
+
+
+@cache
+def copycat() -> Copycat:
+    made = material()
+    return clone_behaviour(
+        made.histories,
+        made.embeddings,
+        made.split,
+        feature_names=made.feature_names,
+        lookback=PRESET.lookback,
+        config=PRESET.copycat,
+        rng=np.random.default_rng(1),
+    )
+
+
+@cache
+def reference() -> PolicyOver:
+    made, cloned = material(), copycat()
+    targets = unit_targets(cloned.target, made.embeddings)
+    return PolicyOver(network=cloned.network, songs=made.histories.song_vectors, targets=targets)
+
+
+@cache
+def start() -> Start:
+    made = material()
+    windows = draw_windows(made.listening, made.split.test, PRESET.windows, np.random.default_rng(2))
+    return start_of(made, windows)
+
+
+@cache
+def setting() -> Setting:
+    made = material()
+    windows = draw_windows(made.listening, made.split.train, PRESET.windows, np.random.default_rng(3))
+    table = first_limits(made, world(), Learned(reference()), windows, PRESET, np.random.default_rng(4))
+    return setting_with(made, world(), PRESET, table)
+
+
+UTILITY = serving_utility((0.01, 0.01, 0.01, 0.01))

@@ -1,0 +1,312 @@
+"""`amrs train`: one page from a listening log to a judged, sealed bundle.
+
+world models → calibration → Copycat → DPO → limits → rollouts → gates → bundle. Every stage draws from a random
+stream of its own, so the same log, preset and seed give the same numbers.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from rich.console import Console
+
+from models.log import read_log
+from models.repository import Repository
+from models.utility import LinearUtility, TargetUtility
+from training.calibration import calibrate, coverage_by_listener
+from training.card import COPYCAT, DPO, model_card
+from training.copycat import clone_behaviour
+from training.dpo import optimise_preferences
+from training.evaluation import SCHEMA, gains, plain, row_of
+from training.export.export import Origin, Trained, export_bundle
+from training.gate import judge_bundle
+from training.judging import EnsembleJudge, Scales, prediction_spread, situation_states
+from training.material import Material, prepare
+from training.metrics.prediction import PredictionScores, prediction_scores
+from training.networks.world import Ensemble
+from training.pairs import PairRecipe
+from training.platform.ceilings import Ceilings, measure_ceilings
+from training.prediction import predict_histories
+from training.presets import Preset
+from training.references import listener_mean, persistence
+from training.report import print_gates, print_policies, print_signals, showing
+from training.rollout import Greedy, Learned, Policy, Random
+from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.stages import (
+    first_limits,
+    measured,
+    policy_rows,
+    roll_out_all,
+    setting_with,
+    song_order,
+    start_of,
+)
+from training.trained import PolicyOver, WorldOver, unit_targets
+from training.world_model import train_ensemble
+
+RANDOM: Final = "Random"
+GREEDY: Final = "Greedy"
+
+
+def train_bundle(
+    folder: Path,
+    *,
+    repository: Repository,
+    preset: Preset,
+    utility_in: Callable[[Scales], LinearUtility | TargetUtility],
+    recipe: PairRecipe,
+    seed: int,
+    space: str | None,
+    held_out: Collection[str],
+    processes: int,
+    now: datetime,
+    console: Console,
+) -> str:
+    """Train, judge and seal one bundle from a listening log; print what it showed; return its version.
+
+    Args:
+        folder: the log's.
+        repository: where the bundle is sealed.
+        preset: the recipe of every stage.
+        utility_in: gives the utility in units of the measured spreads.
+        recipe: how preference pairs are found.
+        seed: the same one gives the same numbers.
+        space: the embedding space; the log's first when None.
+        held_out: ids of listeners who are kept out of everything.
+        processes: for the members of the ensemble; changes no number.
+        now: when the bundle is made.
+        console: where progress and tables go.
+
+    Raises:
+        LogError: the log breaks its schema.
+        DataError: too few listeners, or no pair to learn from.
+    """
+
+    def stream(stage: int) -> np.random.Generator:
+        return np.random.default_rng([seed, stage])
+
+    log = read_log(folder)
+    material = prepare(log, space=space, reading=preset.world.reading, held_out=held_out, rng=stream(0))
+    histories, split, names = material.histories, material.split, material.feature_names
+    train_windows, validation_windows, test_windows = (
+        draw_windows(material.listening, listeners, preset.windows, stream(1))
+        for listeners in (split.train, split.validation, split.test)
+    )
+
+    with showing(console) as stages:
+        epochs = preset.world.training.epochs * preset.world.member_count
+        members = train_ensemble(
+            histories,
+            split,
+            feature_names=names,
+            preset=preset.world,
+            seed=seed,
+            processes=processes,
+            advance=stages.stage(
+                "world models", total=epochs * len(histories.tokens_of(split.train)), unit="tokens"
+            ),
+        )
+        ensemble = Ensemble([member.model for member in members])
+        world = WorldOver(ensemble=ensemble, songs=histories.song_vectors)
+
+        cloned = stages.stage("Copycat", total=preset.copycat.epochs, unit="epochs")
+        copycat = clone_behaviour(
+            histories,
+            material.embeddings,
+            split,
+            feature_names=names,
+            lookback=preset.lookback,
+            config=preset.copycat,
+            rng=stream(2),
+            advance=lambda _: cloned(1),
+        )
+        targets = unit_targets(copycat.target, material.embeddings)
+        reference = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
+
+        situations = _situations(material, train_windows, preset, recipe, stream(3))
+        states = situation_states(world, histories, situations)
+        utility = utility_in(prediction_spread(world, states, stream(4)))
+        looked = stages.stage("DPO", total=preset.dpo.epochs * len(train_windows), unit="windows")
+        tuned = optimise_preferences(
+            reference,
+            histories,
+            situations,
+            _situations(material, validation_windows, preset, recipe, stream(5)),
+            judge=EnsembleJudge(world=world, state=states, mode=situations.mode, utility=utility),
+            recipe=recipe,
+            config=preset.dpo,
+            rng=stream(6),
+            advance=lambda _: looked(preset.dpo.look_every * preset.dpo.batch_windows),
+        )
+
+        policies: dict[str, Policy] = {
+            RANDOM: Random(len(material.catalogue)),
+            GREEDY: Greedy(world, utility),
+            COPYCAT: Learned(reference),
+            DPO: Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets)),
+        }
+        table = first_limits(material, world, policies[COPYCAT], train_windows, preset, stream(7))
+        start = start_of(material, test_windows)
+        setting = setting_with(material, world, preset, table)
+        songs = 2 * len(policies) * setting.song_count * len(test_windows)
+        rollouts = roll_out_all(
+            policies, start, setting, seed=seed, advance=stages.stage("rollouts", total=songs, unit="songs")
+        )
+
+    predicted = predict_histories(
+        ensemble.members, histories, np.concatenate([split.validation, split.test]), lookback=preset.lookback
+    ).mean(axis=0)  # (T, 4)
+    calibration = calibrate(histories, predicted, split.validation)
+    scores = _scores(material, predicted)
+    references = {
+        "persistence": _scores(material, persistence(histories, split.train)),
+        "listener mean": _scores(material, listener_mean(histories, split.train)),
+    }
+    order = song_order(material, world, start, preset, stream(8))
+    ceilings = _ceilings(material, stream(9))
+    rows = policy_rows(rollouts, table, material.embeddings)
+    gates = judge_bundle(
+        measured(
+            rollouts,
+            rows,
+            scores=scores,
+            persistence=references["persistence"],
+            listener_mean=references["listener mean"],
+            order=order,
+        )
+    )
+    evaluation = plain(
+        {
+            "schema": SCHEMA,
+            "log": {"name": log.description.name, "digest": log.digest(), "simulated": log.description.simulated},
+            "listeners": _listener_counts(material, train_windows),
+            "world_models": {
+                "members": [{"epochs": member.epochs, "kept": member.kept} for member in members],
+                "test": scores,
+                "interval_coverage": coverage_by_listener(histories, predicted, split.test, calibration),
+                "references": references,
+                "ceilings": ceilings,
+                "song_order": order,
+            },
+            "copycat": {"epochs": copycat.epochs},
+            "dpo": {"looks": tuned.looks},
+            "utility": utility.model_dump(),
+            "policies": rows,
+            "gains_over_copycat_percent": {
+                "free": gains(row_of(rows, DPO, guarded=False), row_of(rows, COPYCAT, guarded=False)),
+                "guarded": gains(row_of(rows, DPO, guarded=True), row_of(rows, COPYCAT, guarded=True)),
+            },
+            "gates": gates.model_dump()["gates"],
+        }
+    )
+    print_signals(console, "Test listeners: R²; ROC AUC of the rating", _signal_rows(scores, references, ceilings))
+    print_policies(console, rows)
+    print_gates(console, gates)
+    sealed = export_bundle(
+        Trained(
+            ensemble=ensemble,
+            policy=tuned.network,
+            reading=material.reading,
+            target_map=copycat.target,
+            support=material.embeddings[material.heard],
+            space=material.space,
+            context=log.description.context,
+            lookback=preset.lookback,
+        ),
+        utility=utility,
+        guardrails=table,
+        calibration=calibration,
+        gates=gates,
+        evaluation=evaluation,
+        card=model_card(
+            description=log.description,
+            space=material.space,
+            utility=utility,
+            scores=scores,
+            references=references,
+            rows=rows,
+            gates=gates,
+            listener_counts=_listener_counts(material, train_windows),
+        ),
+        origin=Origin(
+            created=now,
+            code_version=_code_version(),
+            data_digest=log.digest(),
+            data_name=log.description.name,
+            simulated=log.description.simulated,
+            training={"preset": preset.name, "seed": seed, "pairs": type(recipe).__name__},
+        ),
+        repository=repository,
+        rng=stream(10),
+        candidate_count=preset.candidate_count,
+    )
+    console.print(
+        f"Sealed {sealed} into {repository.root}: {'every gate passed' if gates.passed else 'not promotable'}"
+    )
+    return sealed
+
+
+def _situations(
+    material: Material,
+    windows: StartWindows,
+    preset: Preset,
+    recipe: PairRecipe,
+    rng: np.random.Generator,
+) -> Situations:
+    """Return the moments at which the recipe may find a pair."""
+    return situations_in(
+        windows.in_columns(material.histories),
+        material.histories,
+        material.listening,
+        recipe.suited(material.histories.targets),
+        per_window=preset.situations_per_window,
+        rng=rng,
+    )
+
+
+def _scores(material: Material, predicted: Float[ndarray, "T 4"]) -> PredictionScores:
+    """Return how well the test listeners' feedback is predicted."""
+    tokens = material.histories.tokens_of(material.split.test)
+    return prediction_scores(predicted[tokens], material.histories.targets[tokens])
+
+
+def _ceilings(material: Material, rng: np.random.Generator) -> Ceilings | None:
+    """Return how well the test listeners' feedback could be predicted; None where no truth is known."""
+    if material.truth is None:
+        return None
+    rows = material.listener_rows[material.split.test]
+    return measure_ceilings(material.truth.simulation, rng, listener=rows)
+
+
+def _signal_rows(
+    scores: PredictionScores, references: Mapping[str, PredictionScores], ceilings: Ceilings | None
+) -> dict[str, Mapping[str, float]]:
+    """Return the rows of the world models' table, the ceiling last."""
+    rows: dict[str, Mapping[str, float]] = {"world models": scores.headline}
+    rows |= {name: each.headline for name, each in references.items()}
+    if ceilings is not None:
+        rows["best from the same history"] = ceilings.observed
+    return rows
+
+
+def _listener_counts(material: Material, windows: StartWindows) -> dict[str, int]:
+    """Return how many listeners served which purpose."""
+    split = material.split
+    return {
+        "training": len(split.train),
+        "validation": len(split.validation),
+        "test": len(split.test),
+        "training windows left out for too few plays": windows.left_out_count,
+    }
+
+
+def _code_version() -> str:
+    try:
+        return version("amrs")
+    except PackageNotFoundError:
+        return "not installed"
