@@ -233,6 +233,46 @@ def serve() -> None:
     serve.serve(settings())
 
 
+@bench.command("serve")
+def bench_serve(
+    database_url: Annotated[str | None, typer.Option(help="Where to write; by default a new SQLite file.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Medians are taken over them.")] = 5,
+) -> None:
+    """Cycles per second (a recommendation and its feedback, both committed) beside a bare FastAPI program's."""
+    from rich.console import Console
+
+    from service.benchmark import serve
+
+    config = serve.BenchmarkConfig(round_count=rounds)
+    serve.bench_serve(settings(), config, database_url=database_url, console=Console())
+
+
+@bench.command("train")
+def bench_train(log: LogArgument, batch_size: Annotated[int, typer.Option(min=1)] = 64) -> None:
+    """Supervised positions per second of world-model training, and the share of padded positions."""
+    from numpy.random import default_rng
+
+    from models.log import read_log
+    from training.benchmark import measure_training_speed
+    from training.material import prepare
+    from training.presets import QUICK
+
+    world = QUICK.world
+    material = prepare(read_log(log), space=None, reading=world.reading, held_out=(), rng=default_rng(0))
+    speed = measure_training_speed(
+        material.histories,
+        material.split,
+        feature_names=material.feature_names,
+        preset=world,
+        batch_size=batch_size,
+        rng=default_rng(0),
+    )
+    typer.echo(
+        f"{speed.positions_per_second:,.0f} supervised positions/s ({speed.tokens_per_second:,.0f} tokens/s) at "
+        f"batches of {speed.batch_size} windows of up to {speed.lookback} tokens; padded: {speed.padded_share:.1%}"
+    )
+
+
 @app.command("up")
 def up() -> None:
     """Do it all: make a first bundle if none is live, upgrade the database, serve, and say how to ask."""
