@@ -148,13 +148,19 @@ def make_trained(seed: int = 0, context: ContextSchema = CONTEXT):
 
 
 def seal_bundle(
-    repository: Repository, *, seed: int = 0, limits: Limits = WIDE, passes: bool = True, candidate_count: int = 20
+    repository: Repository,
+    *,
+    seed: int = 0,
+    trained=None,
+    limits: Limits = WIDE,
+    passes: bool = True,
+    candidate_count: int = 20,
 ) -> str:
     """Export and seal a tiny bundle; return its version. Another seed gives other weights, and another version."""
     from training.export.export import Origin, export_bundle
 
     return export_bundle(
-        make_trained(seed),
+        trained or make_trained(seed),
         utility=PAPER_UTILITY,
         guardrails=make_guardrails(limits),
         calibration=Calibration(

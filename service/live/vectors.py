@@ -46,7 +46,7 @@ def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVecto
     maps, members = bundle.projections, bundle.manifest.member_count
     known = np.isfinite(embeddings).all(axis=1)  # (N,)
     finite = np.where(known[:, None], embeddings, np.float32(0))
-    head_hidden = maps.head_hidden(finite).reshape(len(finite), members, -1)
+    head_hidden = maps.head_hidden(finite).reshape(len(finite), members, len(maps.head_hidden.offset) // members)
     support_distance = nearest_distances(maps.support_points, maps.support_map(finite))
     world_token, policy_token = maps.world_token(finite), maps.policy_token(finite)
     world_token[~known], policy_token[~known] = 0.0, 0.0

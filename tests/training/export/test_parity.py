@@ -1,4 +1,4 @@
-"""What serves computes what was trained: ONNX Runtime on a bundle's graphs, PyTorch on the networks, within 1e-4."""
+"""What serves computes what was trained: ONNX Runtime on the graphs and PyTorch agree within 1e-4."""
 
 import os
 from pathlib import Path
