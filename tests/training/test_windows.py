@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.context import NO_CONTEXT
 from models.errors import ConfigError, UnknownSong
 from models.listening import NO_SONG
 from models.tokens import tokenise
-from models.context import NO_CONTEXT
 from tests.training.invented import SONG_COUNT, invent_histories, invent_listening, song_keys_of, song_vectors
 from training.windows import Histories, batches, cut, whole_histories
 

@@ -1,0 +1,50 @@
+"""A reading is one affine map that gives training songs zero mean and one small spread, and melts into layers."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from models.errors import ConfigError, DataError
+from training.networks.reading import ReadingConfig, fit_reading
+
+EMBEDDINGS = (np.random.default_rng(0).normal(size=(60, 9)) * np.linspace(3, 0.5, 9) + 4.0).astype(np.float32)
+
+
+def test_training_songs_are_centred_and_equally_spread():
+    vectors = fit_reading(EMBEDDINGS, ReadingConfig(components=4, spread=0.15))(EMBEDDINGS)
+
+    assert vectors.shape == (60, 4)
+    assert_allclose(vectors.mean(axis=0), 0, atol=1e-5)
+    assert_allclose(vectors.std(axis=0), 0.15, rtol=1e-4)
+
+
+def test_components_do_not_repeat_each_other():
+    vectors = fit_reading(EMBEDDINGS, ReadingConfig(components=4))(EMBEDDINGS)
+
+    assert_allclose(np.corrcoef(vectors.T), np.eye(4), atol=1e-3)
+
+
+def test_what_follows_melts_into_one_map():
+    reading = fit_reading(EMBEDDINGS, ReadingConfig(components=4))
+    matrix, offset = np.arange(8.0).reshape(4, 2), np.array([1.0, -1.0])
+
+    assert_allclose(reading.then(matrix, offset)(EMBEDDINGS), reading(EMBEDDINGS) @ matrix + offset, atol=1e-4)
+    assert_allclose(reading.then(matrix)(EMBEDDINGS), reading(EMBEDDINGS) @ matrix, atol=1e-4)
+
+
+def test_no_more_components_are_kept_than_the_songs_differ_in():
+    flat = np.outer(np.arange(5.0), [1.0, 2.0, 0.0]).astype(np.float32)
+
+    assert fit_reading(flat, ReadingConfig(components=3)).width == 1
+
+
+def test_songs_that_are_all_alike_cannot_be_read():
+    with pytest.raises(DataError, match="two different songs"):
+        fit_reading(np.ones((5, 3), np.float32), ReadingConfig())
+
+
+def test_a_reading_without_components_or_spread_is_refused():
+    with pytest.raises(ConfigError):
+        ReadingConfig(components=0)
+    with pytest.raises(ConfigError):
+        ReadingConfig(spread=0.0)
