@@ -15,7 +15,7 @@ from models.affect import Signal
 from models.catalogue import Song
 from models.decision import Decision, decide
 from models.exposure import ExposureSnapshot
-from models.guardrails import Choice, Rung, rules_of
+from models.guardrails import Choice, Rule, Rung
 from models.listening import NO_SONG, song_keys
 from service.live.engine import Engine
 from service.recommend.encode import encode
@@ -42,19 +42,16 @@ class Outcome:
     @property
     def vetoed(self) -> dict[str, int]:
         """Rule → how many songs it spoke against; a song counts once for each of its rules."""
-        counts: dict[str, int] = {}
-        for forbidden in self._judged.values():
-            for rule in rules_of(forbidden):
-                counts[rule.label] = counts.get(rule.label, 0) + 1
-        return counts
+        forbidden = self._judged
+        counts = {rule.label: int(np.count_nonzero(forbidden & rule.value)) for rule in Rule}
+        return {rule: count for rule, count in counts.items() if count}
 
     @property
-    def _judged(self) -> dict[int, int]:
-        return {
-            int(song): int(forbidden)
-            for trial, choice in zip(self.decision.trials, self.choices, strict=True)
-            for song, forbidden in zip(trial.candidates.song[0], choice.forbidden[0], strict=True)
-        }
+    def _judged(self) -> Int[ndarray, " n"]:
+        """What the last rung that judged each different song had against it."""
+        songs = np.concatenate([trial.candidates.song[0] for trial in reversed(self.decision.trials)])
+        forbidden = np.concatenate([choice.forbidden[0] for choice in reversed(self.choices)])
+        return forbidden[np.unique(songs, return_index=True)[1]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +77,9 @@ class Refusal(Outcome):
     @property
     def reason(self) -> str:
         """One sentence: how many songs were considered, and what spoke against them."""
-        against = ", ".join(f"{rule} against {count}" for rule, count in self.vetoed.items()) or "nothing"
+        if not self.considered:
+            return "no song is allowed: none was left to consider"
+        against = ", ".join(f"{rule} against {count}" for rule, count in self.vetoed.items())
         return f"no song is allowed: {self.considered} considered, {against}"
 
 

@@ -1,0 +1,28 @@
+"""A second counts for the innermost step only."""
+
+from time import sleep
+
+import pytest
+
+from service.recommend.stopwatch import Stopwatch
+
+
+def test_steps_inside_one_another_are_not_counted_twice():
+    watch = Stopwatch()
+
+    with watch("outer"):
+        for _ in range(2):
+            with watch("inner"):
+                sleep(0.02)
+
+    assert watch.seconds["inner"] >= 0.04
+    assert watch.seconds["outer"] < watch.seconds["inner"]
+
+
+def test_time_counts_even_where_a_step_fails():
+    watch = Stopwatch()
+
+    with pytest.raises(ValueError, match="on purpose"), watch("failing"):
+        raise ValueError("on purpose")
+
+    assert "failing" in watch.seconds
