@@ -178,7 +178,10 @@ class Command(ABC, Generic[Answer]):
     @property
     @abstractmethod
     def body(self) -> tuple[Any, ...]:
-        """What the client asked for: equal for equal requests, whatever the time."""
+        """What the client asked for, a word for it first: equal for equal requests, whatever the time.
+
+        Receipts are kept for ever, so what is packed here for a request must never change.
+        """
 
     @property
     def session_id(self) -> str | None:
@@ -201,7 +204,7 @@ class Command(ABC, Generic[Answer]):
     @property
     def digest(self) -> bytes:
         """The digest of the body."""
-        return sha256(msgspec.msgpack.encode((type(self).__name__, self.body), order="sorted")).digest()
+        return sha256(msgspec.msgpack.encode(self.body, order="sorted")).digest()
 
 
 @runtime_checkable

@@ -86,7 +86,7 @@ class RecordFeedback(Command[FeedbackAnswer]):
     @property
     def body(self) -> tuple[Any, ...]:
         token = (self.token.session_id, self.token.position, self.token.song_id, self.token.offered_at)
-        return *token, self.played_seconds, self.engagement, self.rating, self.occurred_at
+        return "feedback", *token, self.played_seconds, self.engagement, self.rating, self.occurred_at
 
     @property
     def session_id(self) -> str:
@@ -99,58 +99,52 @@ class RecordFeedback(Command[FeedbackAnswer]):
     def run(self, turn: Turn) -> tuple[FeedbackAnswer, Event]:
         session = turn.session(self.token.session_id)
         recorded = self._recorded(turn)
-        offer = recorded or self._late_offer(turn, session)
+        offered = recorded or self._late_offer(turn, session)
         occurred_at = min(self.occurred_at or self.at, self.at)
-        engagement, heard = self._heard(offer.duration_seconds)
+        engagement, heard = self._heard(offered.duration_seconds)
         fresh = FeedbackEvent(occurred_at, self.event_id, engagement, self.rating, heard)
-        merged = merge([*offer.events, fresh], offered_at=self.token.offered_at)
-        ended = has_ended(
+        merged = merge([*offered.events, fresh], offered_at=self.token.offered_at)
+        if not has_ended(
             session.ended_at,
             turn.listener.active_at,
             at=self.at,
             idle_limit_seconds=self.idle_limit_seconds,
-        )
-        if not ended:
+        ):
             turn.active_at = self.at
-        place = {
-            "listener_number": turn.number,
-            "session_number": session.session_number,
-            "position": offer.position,
-        }
-        turn.write(
-            _INSERT_FEEDBACK,
-            place
-            | {
-                "event_id": self.event_id,
-                "sequence": turn.sequence,
-                "occurred_at": occurred_at,
-                "received_at": self.at,
-                "played_seconds": self.played_seconds,
-                "engagement": engagement,
-                "rating": self.rating,
-            },
-        )
-        if offer.events:
-            turn.write(_UPDATE_PLAY, merged._asdict() | dict(zip(_PLAY_KEYS, place.values(), strict=True)))
-        else:
-            turn.write(_INSERT_PLAY, merged._asdict() | place)
+        self._write(turn, session, offered, fresh, merged)
+        key = song_key(self.token.song_id)
         event = SongPlayed(
             sequence=turn.sequence,
             active_at=turn.active_at,
             session_number=session.session_number,
-            play=Play(
-                offer.position,
-                song_key(self.token.song_id),
-                Mode[offer.mode.upper()],
-                merged.engagement,
-                merged.rating,
-                merged.played_at,
-            ),
-            late=None
-            if recorded
-            else Offer(song_key(self.token.song_id), offer.artist_key, self.token.offered_at),
+            play=Play(offered.position, key, Mode[offered.mode.upper()], *merged),
+            late=None if recorded else Offer(key, offered.artist_key, self.token.offered_at),
         )
         return FeedbackAnswer(self.event_id), event
+
+    def _write(
+        self, turn: Turn, session: SessionRow, offered: "_Offered", fresh: FeedbackEvent, merged: Merged
+    ) -> None:
+        """Name the event's row, and the play's as it now is."""
+        place = {
+            "listener_number": turn.number,
+            "session_number": session.session_number,
+            "position": offered.position,
+        }
+        event = {
+            "event_id": self.event_id,
+            "sequence": turn.sequence,
+            "occurred_at": fresh.occurred_at,
+            "received_at": self.at,
+            "played_seconds": self.played_seconds,
+            "engagement": fresh.engagement,
+            "rating": self.rating,
+        }
+        turn.write(_INSERT_FEEDBACK, place | event)
+        if offered.events:
+            turn.write(_UPDATE_PLAY, {f"at_{name}": value for name, value in place.items()} | merged._asdict())
+        else:
+            turn.write(_INSERT_PLAY, place | merged._asdict())
 
     def _heard(self, duration_seconds: float | None) -> tuple[float | None, float]:
         """Return the engagement, and the seconds heard as far as is known."""
@@ -223,13 +217,12 @@ class _Offered(NamedTuple):
 
 _INSERT_FEEDBACK: Final = insert(feedback)
 _INSERT_PLAY: Final = insert(plays)
-_PLAY_KEYS: Final = ("listener", "session", "place")
 _UPDATE_PLAY: Final = (
     update(plays)
     .where(
-        plays.c.listener_number == bindparam("listener"),
-        plays.c.session_number == bindparam("session"),
-        plays.c.position == bindparam("place"),
+        plays.c.listener_number == bindparam("at_listener_number"),
+        plays.c.session_number == bindparam("at_session_number"),
+        plays.c.position == bindparam("at_position"),
     )
     .values(engagement=bindparam("engagement"), rating=bindparam("rating"), played_at=bindparam("played_at"))
 )

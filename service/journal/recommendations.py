@@ -63,7 +63,7 @@ class RecordRecommendations(Command[bytes]):
 
     @property
     def body(self) -> tuple[Any, ...]:
-        return self.session_id, *self.request
+        return "recommend", self.session_id, *self.request
 
     def run(self, turn: Turn) -> tuple[bytes, Event]:
         session = open_session(turn, self.session_id, idle_limit_seconds=self.idle_limit_seconds)

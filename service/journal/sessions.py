@@ -76,7 +76,7 @@ class StartSession(Command[StartedAnswer]):
     @property
     def body(self) -> tuple[Any, ...]:
         population = self.population and self.population.label
-        return self.session_id, self.mode.label, _pair(self.report), population, dict(self.context)
+        return "start", self.session_id, self.mode.label, _pair(self.report), population, dict(self.context)
 
     def run(self, turn: Turn) -> tuple[StartedAnswer, Event]:
         if turn.known is not None:
@@ -138,7 +138,7 @@ class ChangeMode(Command[ModeAnswer]):
 
     @property
     def body(self) -> tuple[Any, ...]:
-        return self.session_id, self.mode.label, self.occurred_at
+        return "mode", self.session_id, self.mode.label, self.occurred_at
 
     def run(self, turn: Turn) -> tuple[ModeAnswer, Event]:
         session = open_session(turn, self.session_id, idle_limit_seconds=self.idle_limit_seconds)
@@ -182,7 +182,7 @@ class EndSession(Command[EndedAnswer]):
 
     @property
     def body(self) -> tuple[Any, ...]:
-        return self.session_id, _pair(self.report), self.occurred_at
+        return "end", self.session_id, _pair(self.report), self.occurred_at
 
     def run(self, turn: Turn) -> tuple[EndedAnswer, Event]:
         session = turn.session(self.session_id)

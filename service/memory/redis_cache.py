@@ -33,7 +33,7 @@ _LENGTH: Final = 4
 
 _STORE: Final = """
 local kept = redis.call('GETRANGE', KEYS[1], 0, 15)
-if kept == '' or tonumber(kept) < tonumber(string.sub(ARGV[1], 1, 16)) then
+if kept == '' or tonumber(kept) <= tonumber(string.sub(ARGV[1], 1, 16)) then
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 end
 """

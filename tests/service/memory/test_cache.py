@@ -124,6 +124,14 @@ class TestRedisCache(CachePromises):
             await redis.set(f"{redis_prefix}state:{{default:l-1}}", b"0000000000000003\x00\x00\x00\x02??")
         assert await cache.recall(LISTENER) is None
 
+    async def test_foreign_bytes_give_way_to_the_state_of_their_own_sequence(
+        self, cache: RedisCache, redis_url: str, redis_prefix: str
+    ) -> None:
+        async with Redis.from_url(redis_url) as redis:
+            await redis.set(f"{redis_prefix}state:{{default:l-1}}", b"0000000000000003\x00\x00\x00\x02??")
+        await cache.remember(LISTENER, state_after(3))
+        assert await cache.recall(LISTENER) == state_after(3)
+
     async def test_many_writers_leave_the_latest_state(self, cache: RedisCache) -> None:
         states = [cache.remember(LISTENER, state_after(count)) for count in (3, 1, 4, 2, 4, 3)]
         await asyncio.gather(*states, *(cache.follow(LISTENER, event) for event in EVENTS))
