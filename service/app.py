@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from service.api import blocks, bundles, events, health, history, recommendations, sessions, songs
 from service.api.dependencies import admit
@@ -44,10 +44,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    guarded = APIRouter(dependencies=[Depends(admit)])
-    for part in (sessions, recommendations, events, history, blocks, songs, bundles):
-        guarded.include_router(part.router)
-    app.include_router(guarded)
+    for part in (recommendations, sessions, events, history, blocks, songs, bundles):
+        app.include_router(part.router, dependencies=[Depends(admit)])
     app.include_router(health.router)
     tell_problems(app)
     app.add_middleware(RequestTelemetry, metrics=metrics)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 KEEP_ALIVE_SECONDS: Final = 65
 """How long an idle connection stays open: longer than the proxies in front usually wait."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread may keep the interpreter while another waits for it: with Python's own 5 ms, the journal's
+writer would wait so long after each statement, and the event loop after each system call."""
 GRACE_SECONDS: Final = 10
 """How long requests in flight may take to finish once the service is told to stop."""
 
@@ -60,6 +63,7 @@ def worker() -> "FastAPI":
     from service.telemetry.logs import configure_logs
 
     configure_logs()
+    sys.setswitchinterval(SWITCH_SECONDS)
     return create_app(Settings())
 
 
