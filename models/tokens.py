@@ -31,14 +31,22 @@ PRESENT_FEATURES: Final = slice(4, 8)
 BOUNDARY_FEATURE: Final = 8
 """1 on a session's boundary token, 0 on a play."""
 
-_MODES: Final = (Mode.ENERGIZE, Mode.FOCUS, Mode.CALM, Mode.SLEEP)
-_POPULATIONS: Final = (Population.CLINICAL, Population.CONSUMER)
+_MODE_FEATURES: Final = slice(9, 13)
+_POPULATION_FEATURES: Final = slice(13, 15)
+_CARRIED_FEATURES: Final = slice(15, 17)
+"""The report before the session; whether there is one follows it."""
+_PLAYS_FEATURE: Final = 18
+_HOURS_FEATURE: Final = 19
+"""The last; the context's features follow."""
+
+_MODES: Final = np.array([Mode.ENERGIZE, Mode.FOCUS, Mode.CALM, Mode.SLEEP])
+_POPULATIONS: Final = np.array([Population.CLINICAL, Population.CONSUMER])
 _FIXED_NAMES: Final = (
     *("engagement", "rating", "valence", "arousal"),
     *("has_engagement", "has_rating", "has_valence", "has_arousal"),
     "boundary",
-    *(f"mode_{mode.label}" for mode in _MODES),
-    *(f"population_{population.label}" for population in _POPULATIONS),
+    *(f"mode_{Mode(mode).label}" for mode in _MODES),
+    *(f"population_{Population(population).label}" for population in _POPULATIONS),
     *("carried_valence", "carried_arousal", "carried_present"),
     "plays_before",
     "hours_since_session",
@@ -138,24 +146,21 @@ def tokenise(listening: Listening, context: ContextSchema) -> TokenColumns:
     population = listening.population[session_listener[session_of_token]]
 
     carried = listening.before[session_of_token]
+    carried_present = ~np.isnan(carried)
     plays_before = np.zeros(token_count)
     plays_before[play_at] = np.arange(listening.play_count) - listening.play_start[play_session]
-    hours = _hours_since_session(listening, session_listener)[session_of_token]
 
-    features = np.column_stack(
-        [
-            np.nan_to_num(signals),
-            present,
-            song == NO_SONG,
-            *(mode == each for each in _MODES),
-            *(population == each for each in _POPULATIONS),
-            np.nan_to_num(carried),
-            ~np.isnan(carried[:, :1]),
-            np.log1p(np.minimum(plays_before, _PLAYS_CAP)) / np.log1p(_PLAYS_CAP),
-            hours,
-            context.features(listening.context[session_of_token]),
-        ]
-    ).astype(np.float32)
+    features = np.empty((token_count, len(_FIXED_NAMES) + context.feature_count), np.float32)
+    features[:, SIGNAL_FEATURES] = np.where(present, signals, 0)
+    features[:, PRESENT_FEATURES] = present
+    features[:, BOUNDARY_FEATURE] = song == NO_SONG
+    features[:, _MODE_FEATURES] = mode[:, None] == _MODES
+    features[:, _POPULATION_FEATURES] = population[:, None] == _POPULATIONS
+    features[:, _CARRIED_FEATURES] = np.where(carried_present, carried, 0)
+    features[:, _CARRIED_FEATURES.stop] = carried_present[:, 0]
+    features[:, _PLAYS_FEATURE] = np.log1p(np.minimum(plays_before, _PLAYS_CAP)) / np.log1p(_PLAYS_CAP)
+    features[:, _HOURS_FEATURE] = _hours_since_session(listening, session_listener)[session_of_token]
+    features[:, _HOURS_FEATURE + 1 :] = context.features(listening.context)[session_of_token]
     return TokenColumns(
         song=song, features=features, start=np.concatenate([[0], np.cumsum(listening.token_counts)])
     )
