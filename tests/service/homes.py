@@ -17,7 +17,8 @@ SECRET = "a secret of thirty-two characters"
 def home_settings(home: Path, repository: Repository, **chosen: object) -> Settings:
     """Settings of a home whose bundles are those of a repository; nothing is live yet."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / "bundles").symlink_to(repository.root)
+    if not (home / "bundles").exists():
+        (home / "bundles").symlink_to(repository.root)
     return Settings(home=home, token_secret=SECRET, **chosen)  # type: ignore[arg-type]
 
 
