@@ -14,10 +14,12 @@ import pytest
 from redis import Redis
 from sqlalchemy import create_engine, text
 
+from models.repository import Repository
 from service.journal.engine import database_of
 from service.journal.migrate import upgrade
 from service.journal.tables import metadata
 from service.memory.embedded import embedded_redis
+from tests.service.homes import furnish, home_settings
 
 KEPT_TABLES = {"apps", "revisions"}
 DATABASES = ["sqlite", "postgresql"] if os.environ.get("AMRS_TEST_DATABASE_URL") else ["sqlite"]
@@ -46,6 +48,17 @@ def sqlite_copy(sqlite_template: Path, tmp_path: Path) -> Callable[[str], str]:
         return f"sqlite:///{tmp_path / name}.sqlite3"
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def furnished_sqlite(
+    tmp_path_factory: pytest.TempPathFactory, tiny_repository: Repository, sqlite_template: Path
+) -> Path:
+    """A SQLite file with the tiny songs in it and the tiny bundle live."""
+    folder = tmp_path_factory.mktemp("furnished")
+    path = Path(shutil.copyfile(sqlite_template, folder / "amrs.sqlite3"))
+    furnish(home_settings(folder / "home", tiny_repository, database_url=f"sqlite:///{path}"), tiny_repository)
+    return path
 
 
 @pytest.fixture(scope="session")

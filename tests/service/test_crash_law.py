@@ -19,7 +19,6 @@ from redis import Redis
 
 from models.repository import Repository
 from service.settings import Settings
-from tests.service.api.conftest import furnished_sqlite as furnished_sqlite
 from tests.service.homes import home_settings
 from tests.service.server import Listener, serving
 

@@ -16,7 +16,6 @@ import pytest
 from models.repository import Repository
 from service.serve import as_environment
 from service.settings import Settings
-from tests.service.api.conftest import furnished_sqlite as furnished_sqlite
 from tests.service.homes import home_settings
 from tests.service.server import Listener
 

@@ -13,15 +13,6 @@ from tests.service.homes import furnish, home_settings
 from tests.service.server import Listener, SteppedClock, serving
 
 
-@pytest.fixture(scope="session")
-def furnished_sqlite(tmp_path_factory, tiny_repository: Repository, sqlite_template: Path) -> Path:
-    """A SQLite file with the songs in it and the tiny bundle live."""
-    folder = tmp_path_factory.mktemp("furnished")
-    path = Path(shutil.copyfile(sqlite_template, folder / "amrs.sqlite3"))
-    furnish(home_settings(folder / "home", tiny_repository, database_url=f"sqlite:///{path}"), tiny_repository)
-    return path
-
-
 @pytest.fixture
 def clock() -> SteppedClock:
     """A clock that the test may put forward."""
