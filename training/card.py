@@ -16,7 +16,8 @@ from training.metrics.rollouts import PolicyRow
 
 COPYCAT, DPO = "Copycat", "DPO"
 """The names under which the policies stand in every table."""
-POLICY_COLUMNS = ("policy", *SIGNALS, "coverage", "entropy", "ILD", "Gini", "violations", "fallback")
+SHOWN_COLUMNS = ("coverage", "entropy", "ILD", "Gini", "violations", "fallback")
+POLICY_COLUMNS = ("policy", *SIGNALS, *SHOWN_COLUMNS)
 """What `cells` fills."""
 
 _CARD = """\
@@ -88,7 +89,7 @@ def model_card(
         world=_world(scores, references),
         utility=_utility(utility),
         policies=policy_table(rows),
-        gap=_gap(rows),
+        gap=gap_in_words(rows),
         gates="\n".join(_gate(gate) for gate in gates.gates),
     )
 
@@ -155,11 +156,17 @@ def _utility(utility: LinearUtility | TargetUtility) -> str:
     return f"{kind}; weights {weights}"
 
 
-def _gap(rows: Sequence[PolicyRow]) -> str:
-    """Return the gain of DPO over Copycat, predicted and true, in words."""
-    found = gains(row_of(rows, DPO, guarded=False), row_of(rows, COPYCAT, guarded=False))
+def gap_in_words(rows: Sequence[PolicyRow]) -> str:
+    """Return the gain of DPO over Copycat, predicted and true, in words; both without guardrails."""
+    dpo, copycat = row_of(rows, DPO, guarded=False), row_of(rows, COPYCAT, guarded=False)
+    found = gains(dpo, copycat)
     said = {kind: ", ".join(f"{name} {gain:+.1f}%" for name, gain in each.items()) for kind, each in found.items()}
     text = f"DPO over Copycat, predicted: {said['predicted']}."
     if "true" in said:
         text += f" True: {said['true']}. Exploitation gap: {said['exploitation']}."
+        away = ", ".join(
+            f"{mode} {copycat.true_distance[mode]:.3f} → {distance:.3f}"
+            for mode, distance in dpo.true_distance.items()
+        )
+        text += f" True distance from the mode's target region, Copycat → DPO: {away}."
     return text

@@ -36,7 +36,7 @@ from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
 from training.rollout import Greedy, Learned, Policy, Random
-from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.situations import Situations, StartWindows, draw_choices, draw_windows, situations_in
 from training.stages import (
     first_limits,
     measured,
@@ -150,7 +150,8 @@ def train_bundle(
             COPYCAT: Learned(reference),
             DPO: Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets)),
         }
-        table = first_limits(material, world, policies[COPYCAT], train_windows, preset, stream(7))
+        choices = draw_choices(material.listening, split.train, preset.windows, stream(7))
+        table = first_limits(material, world, policies[COPYCAT], choices, preset, stream(7))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
         songs = 2 * len(policies) * setting.song_count * len(test_windows)

@@ -26,6 +26,14 @@ class Violations:
     """Of the policy under guardrails."""
     copycat: float
     """Of Copycat without guardrails."""
+    rollout_count: int
+    """Rollouts behind each share; the songs of one are no independent witnesses."""
+
+    @property
+    def allowed(self) -> float:
+        """Copycat's share and two standard errors of the difference: what chance alone may add."""
+        share = (self.guarded + self.copycat) / 2
+        return self.copycat + 2 * float(np.sqrt(2 * share * (1 - share) / self.rollout_count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +93,7 @@ def judge_bundle(measured: Measured) -> GateReport:
 
 def _violation_gate(kind: str, found: Violations) -> Gate:
     name = f"under guardrails {kind} steps pass the limits no more often than Copycat's without"
-    return _at_most(name, found.guarded, found.copycat, "of songs")
+    return _at_most(name, found.guarded, found.allowed, f"of songs (Copycat's {found.copycat:.4f}, and chance)")
 
 
 def _at_most(name: str, found: float, bound: float, unit: str) -> Gate:

@@ -22,6 +22,8 @@ from models.listening import Listening, Mode, Population
 
 QUIET_MODES: Final = (Mode.CALM, Mode.SLEEP)
 """Where a rise of arousal works against what the listener asked for."""
+LIVELY_MODES: Final = (Mode.ENERGIZE,)
+"""Where a fall of arousal does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +32,20 @@ class Strictness:
 
     share_allowed: float
     """Quantile of what candidates need at which an affect limit stands."""
-    share_allowed_quiet: float
-    """The same for a rise of arousal in the quiet modes."""
+    share_allowed_against: float
+    """The same for an arousal step against the mode: up in a quiet one, down in a lively one."""
     share_starved: float
     """At most this share of situations may be left by one rule with less than `CHOICE_SHARE` to choose from."""
     support_share: float
     """Share of the training songs, each left out in turn, that would lie within the support."""
 
 
-CONSUMER: Final = Strictness(share_allowed=0.95, share_allowed_quiet=0.85, share_starved=0.01, support_share=0.999)
-CLINICAL: Final = Strictness(share_allowed=0.90, share_allowed_quiet=0.75, share_starved=0.03, support_share=0.99)
+CONSUMER: Final = Strictness(
+    share_allowed=0.95, share_allowed_against=0.85, share_starved=0.01, support_share=0.999
+)
+CLINICAL: Final = Strictness(
+    share_allowed=0.90, share_allowed_against=0.75, share_starved=0.03, support_share=0.99
+)
 STRICTNESS: Final = {
     Population.UNSPECIFIED: CLINICAL,
     Population.CLINICAL: CLINICAL,
@@ -51,8 +57,6 @@ CAUTION: Final = 1.0
 them by as much as it tightens them."""
 CHOICE_SHARE: Final = 0.25
 """With less than this share of its candidates a situation is starved."""
-FEWEST_SITUATIONS: Final = 60
-"""A mode with fewer takes the limits of all modes together."""
 _FEWEST_PLAYS: Final = 3
 _APPROVED_COUNT: Final = 40
 _QUIET_SHARE: Final = 1 / 3
@@ -63,11 +67,10 @@ _SHOWN_DIGITS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoggedSteps:
-    """What Copycat's candidates would do in S logged situations."""
+    """What Copycat's candidates would do in S logged situations, session starts as often as in the log."""
 
     steps: Steps
     standing: Standing
-    mode: Int[ndarray, " S"]
 
 
 def derive_limits(
@@ -77,10 +80,10 @@ def derive_limits(
     priors: dict[str, tuple[float, float]],
     approved: dict[str, tuple[str, ...]],
 ) -> GuardrailTable:
-    """Return limits for every population and mode.
+    """Return limits for every population and mode; all modes' situations together, since each has too few.
 
     Args:
-        logged: of training listeners, after reports and within sessions alike.
+        logged: of training listeners.
         support: the training songs in the support map.
         priors: `mean_reports`.
         approved: `approved_songs`.
@@ -95,20 +98,17 @@ def derive_limits(
 
 def _limits(logged: LoggedSteps, mode: Mode, strictness: Strictness, distances: Float[ndarray, " G"]) -> Limits:
     """Return the limits of one mode at one strictness."""
-    chosen = logged.mode == mode
-    if np.count_nonzero(chosen) < FEWEST_SITUATIONS:
-        chosen = np.ones(len(logged.mode), bool)
-    valence, arousal = logged.steps.step[chosen].transpose(2, 0, 1)  # (S, K) each
-    doubt = CAUTION * logged.steps.spread[chosen]
-    away = np.abs(logged.steps.estimate[chosen][..., 1] - logged.standing.anchor[chosen][:, None, 1])
+    valence, arousal = logged.steps.step.transpose(2, 0, 1)  # (S, K) each
+    doubt = CAUTION * logged.steps.spread
+    away = np.abs(logged.steps.estimate[..., 1] - logged.standing.anchor[:, None, 1])
 
-    def limit(needed: Float[ndarray, "S K"], share_allowed: float = strictness.share_allowed) -> float:
-        return limit_for(needed, share_allowed=share_allowed, share_starved=strictness.share_starved)
+    def limit(needed: Float[ndarray, "S K"], *, against: bool = False) -> float:
+        share = strictness.share_allowed_against if against else strictness.share_allowed
+        return limit_for(needed, share_allowed=share, share_starved=strictness.share_starved)
 
-    rise = arousal + doubt[..., 1]
     return Limits(
-        arousal_rise=limit(rise, strictness.share_allowed_quiet) if mode in QUIET_MODES else limit(rise),
-        arousal_fall=limit(doubt[..., 1] - arousal),
+        arousal_rise=limit(arousal + doubt[..., 1], against=mode in QUIET_MODES),
+        arousal_fall=limit(doubt[..., 1] - arousal, against=mode in LIVELY_MODES),
         arousal_band=limit(away),
         valence_fall=limit(doubt[..., 0] - valence),
         caution=CAUTION,

@@ -84,7 +84,7 @@ class PairRecipe(Protocol):
 class Standards:
     """When a pair is good enough to learn from."""
 
-    caution: float = 1.0
+    caution: float = 2.0
     """κ: a song's utility is the members' mean minus this many of their standard deviations."""
     least_margin: float = 0.05
     """δ, in units of utility."""

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from models.affect import SIGNALS
 from models.gates import GateReport
-from training.card import POLICY_COLUMNS, cells
+from training.card import SHOWN_COLUMNS, cells, gap_in_words
 from training.metrics.rollouts import PolicyRow
 
 Advance = Callable[[int], None]
@@ -74,11 +74,16 @@ def print_signals(console: Console, title: str, rows: Mapping[str, Mapping[str, 
 
 
 def print_policies(console: Console, rows: Sequence[PolicyRow]) -> None:
-    """Print the policy table: predicted and, where it is known, true."""
-    table = Table(*POLICY_COLUMNS, title="Policies, five songs each (predicted / true; G: under guardrails)")
+    """Print the policy table in two halves: what listeners feel, and what they are shown."""
+    felt = Table("policy", *SIGNALS, title="Five songs each: predicted / true (G: under guardrails)")
+    shown = Table("policy", *SHOWN_COLUMNS, title="What was shown; violations predicted / true")
     for row in rows:
-        table.add_row(*cells(row))
-    console.print(table)
+        name, *values = cells(row)
+        felt.add_row(name, *values[: len(SIGNALS)])
+        shown.add_row(name, *values[len(SIGNALS) :])
+    console.print(felt)
+    console.print(shown)
+    console.print(gap_in_words(rows))
 
 
 def print_gates(console: Console, gates: GateReport) -> None:

@@ -423,14 +423,12 @@ def _write(record: Rollouts, step: int, active: Int[ndarray, " B"], play: _Play)
 
 def logged_candidates(
     policy: Policy, start: Start, setting: Setting, rng: np.random.Generator
-) -> tuple[Candidates, Standing, Int[ndarray, " R"]]:
-    """Return what a policy would propose at each start, where the listeners stand, and in which mode."""
+) -> tuple[Candidates, Standing]:
+    """Return what a policy would propose at each start, and where the listeners stand."""
     moment = _moment(start.listening, setting, rng)
     scores = policy.scores(moment)
     rows = best_rows(scores, setting.candidate_count)
     candidates = _candidates(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
     now = _now(start.listening, setting)
-    standing = standing_of(
-        start.listening, moment.states, setting.world, setting.catalogue, setting.table, now
-    )
-    return candidates, standing, moment.mode
+    standing = standing_of(start.listening, moment.states, setting.world, setting.catalogue, setting.table, now)
+    return candidates, standing

@@ -73,6 +73,24 @@ def draw_windows(
     )
 
 
+def draw_choices(
+    listening: Listening, listeners: Int[ndarray, " b"], config: WindowConfig, rng: np.random.Generator
+) -> StartWindows:
+    """Return windows that end where a logged song was chosen: session starts are as common as in the log."""
+    plays = np.diff(listening.play_start[listening.session_start])[listeners]
+    kept = np.repeat(listeners[plays >= FEWEST_PLAYS], config.windows_per_listener)
+    first_play = listening.play_start[listening.session_start]
+    play = rng.integers(first_play[kept], first_play[kept + 1])
+    stop = play - first_play[kept] + listening.session_of_play[play] - listening.session_start[kept] + 1
+    length = rng.integers(config.shortest, config.longest + 1, len(kept))
+    return StartWindows(
+        listener=kept,
+        first=np.maximum(stop - length, 0),
+        stop=stop,
+        left_out_count=int(np.count_nonzero(plays < FEWEST_PLAYS)),
+    )
+
+
 def listening_in(listening: Listening, windows: StartWindows) -> Listening:
     """Return each window as a listener of its own: the history a rollout begins with.
 

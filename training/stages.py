@@ -73,10 +73,10 @@ def first_limits(
     train = material.listening.select(material.split.train)
     priors = mean_reports(train)
     setting = setting_with(material, world, preset, _no_limits(priors))
-    candidates, standing, mode = logged_candidates(copycat, start_of(material, windows), setting, rng)
+    candidates, standing = logged_candidates(copycat, start_of(material, windows), setting, rng)
     songs = material.log.songs
     return derive_limits(
-        LoggedSteps(steps=affect_steps(candidates, standing), standing=standing, mode=mode),
+        LoggedSteps(steps=affect_steps(candidates, standing), standing=standing),
         support=world.songs[material.heard],
         priors=priors,
         approved=approved_songs(
@@ -161,13 +161,17 @@ def measured(
     first, copycat_first = rollouts[DPO, False].song[:, 0], rollouts[COPYCAT, False].song[:, 0]
     true_violations = None
     if guarded.true_violations is not None and free.true_violations is not None:
-        true_violations = Violations(guarded=guarded.true_violations, copycat=free.true_violations)
+        true_violations = Violations(
+            guarded=guarded.true_violations, copycat=free.true_violations, rollout_count=len(first)
+        )
     return Measured(
         model_error=_affect(scores),
         persistence_error=_affect(persistence),
         listener_mean_error=_affect(listener_mean),
         song_order=order,
-        violations=Violations(guarded=guarded.predicted_violations, copycat=free.predicted_violations),
+        violations=Violations(
+            guarded=guarded.predicted_violations, copycat=free.predicted_violations, rollout_count=len(first)
+        ),
         true_violations=true_violations,
         difference=float(np.mean(first != copycat_first)),
         fallback=1.0 - guarded.rungs[Rung.POLICY.value] - guarded.rungs[Rung.WIDER.value],

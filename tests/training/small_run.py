@@ -1,4 +1,4 @@
-"""One small run, made once for all tests that need trained networks: a platform of 60 listeners, a minute of nothing.
+"""One small run, made once for all tests that need trained networks: a platform of 60 listeners.
 
 The networks are hardly trained: the tests ask for laws, not for quality.
 """
@@ -20,7 +20,7 @@ from training.platform.parameters import PlatformParameters, sized_like_paper
 from training.platform.simulate import simulate
 from training.presets import Preset
 from training.rollout import Learned, Setting, Start
-from training.situations import WindowConfig, draw_windows
+from training.situations import WindowConfig, draw_choices, draw_windows
 from training.stages import first_limits, setting_with, start_of
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.world_model import WorldPreset, WorldTrainingConfig, train_ensemble
@@ -91,7 +91,7 @@ def start() -> Start:
 @cache
 def setting() -> Setting:
     made = material()
-    windows = draw_windows(made.listening, made.split.train, PRESET.windows, np.random.default_rng(3))
+    windows = draw_choices(made.listening, made.split.train, PRESET.windows, np.random.default_rng(3))
     table = first_limits(made, world(), Learned(reference()), windows, PRESET, np.random.default_rng(4))
     return setting_with(made, world(), PRESET, table)
 

@@ -11,8 +11,8 @@ SOUND = Measured(
     persistence_error=(0.03, 0.05),
     listener_mean_error=(0.04, 0.04),
     song_order=(0.6, 0.7),
-    violations=Violations(guarded=0.01, copycat=0.02),
-    true_violations=Violations(guarded=0.0, copycat=0.0),
+    violations=Violations(guarded=0.01, copycat=0.02, rollout_count=400),
+    true_violations=Violations(guarded=0.0, copycat=0.0, rollout_count=400),
     difference=0.4,
     fallback=0.01,
     silence=0.0,
@@ -34,9 +34,9 @@ def test_a_sound_bundle_passes():
         ({"model_error": (float("nan"), 0.03)}, "valence"),
         ({"song_order": (0.5, 0.7)}, "true effect on valence"),
         ({"song_order": (0.6, float("nan"))}, "true effect on arousal"),
-        ({"violations": Violations(guarded=0.03, copycat=0.02)}, "predicted steps"),
-        ({"violations": Violations(guarded=float("nan"), copycat=0.02)}, "predicted steps"),
-        ({"true_violations": Violations(guarded=0.001, copycat=0.0)}, "true steps"),
+        ({"violations": Violations(guarded=0.06, copycat=0.02, rollout_count=400)}, "predicted steps"),
+        ({"violations": Violations(guarded=float("nan"), copycat=0.02, rollout_count=400)}, "predicted steps"),
+        ({"true_violations": Violations(guarded=0.05, copycat=0.0, rollout_count=400)}, "true steps"),
         ({"difference": 0.05}, "differs from Copycat"),
         ({"fallback": 0.2}, "ladder"),
         ({"silence": 0.02}, "nearly always a song"),
@@ -55,3 +55,8 @@ def test_without_a_truth_neither_song_order_nor_true_steps_are_asked():
 
     assert report.passed
     assert len(report.gates) == 6
+
+
+def test_what_chance_allows_is_worked_by_hand():
+    """Shares .03 and .01 of 400: pooled .02, so .01 + 2·√(2·.02·.98/400) = .01 + 2·.0098995 = 0.0297990."""
+    assert Violations(guarded=0.03, copycat=0.01, rollout_count=400).allowed == pytest.approx(0.0297990, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Limits are quantiles of what Copycat's candidates need: strict enough to forbid, never so strict as to starve."""
+"""Limits are quantiles of what Copycat's candidates need: strict enough to forbid, too wide to starve."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_an_unspecified_population_has_clinical_limits():
 
 
 def test_distances_match_the_values_worked_by_hand():
-    """On a line at 0, 3 and 7: each one's nearest other lies 3, 3 and 4 away; a point at 1 lies 1 from the first."""
+    """On a line at 0, 3 and 7, the nearest others lie 3, 3 and 4 away; a point at 1 lies 1 from the first."""
     support = np.array([[0.0], [3.0], [7.0]], np.float32)
 
     assert leave_one_out_distances(support).tolist() == [3.0, 3.0, 4.0]

@@ -127,7 +127,7 @@ def test_an_imagined_play_carries_engagement_and_nothing_else():
 
 
 def test_the_truth_walks_beside_the_prediction():
-    """The first step is asked of the state the log left the listener in; the second of where the first song led."""
+    """The first step is asked of the state the log left; the second of where the first song led."""
     rollouts, begun = rolled(False), small_run.start()
     truth, state = begun.truth, begun.state
 
@@ -137,7 +137,7 @@ def test_the_truth_walks_beside_the_prediction():
 
 
 def test_a_predicted_step_is_the_change_of_the_estimate():
-    """From the second song on, the step is the estimate less the one before, each from the history before its song.
+    """From the second song on, the step is the estimate less the one before.
 
     The estimate of the song before is made from the same history, so it repeats that song's prediction.
     """
