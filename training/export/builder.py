@@ -1,10 +1,11 @@
 """A pen for ONNX graphs: each call writes one node and gives back the name of its output.
 
 Graphs are written directly, not traced, because what serves is not what trains: members side by side, constants
-folded into neighbours, the last block only where somebody looks. The same weights give the same bytes.
+folded into neighbours, the last block only where somebody looks. What is written twice stands in the graph once,
+so that parts can be written without regard to what others wrote. The same weights give the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ class Builder:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
+        self._written: dict[Hashable, str] = {}
+        """What each output and constant is → its name."""
 
     def input(self, name: str, axes: Sequence[str | int], *, integers: bool = False) -> str:
         """Declare an input; axes are names, or numbers where the size is fixed."""
@@ -47,9 +50,12 @@ class Builder:
 
     def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Apply an ONNX operator; return the name of its output."""
-        output = f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
-        return output
+        what = (operator, inputs, tuple((name, str(attributes[name])) for name in sorted(attributes)))
+        if what not in self._written:
+            output = f"{operator.lower()}_{len(self._nodes)}"
+            self._nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+            self._written[what] = output
+        return self._written[what]
 
     def finish(self, outputs: dict[str, tuple[str, Sequence[str | int]]]) -> bytes:
         """Return the graph as bytes.
@@ -72,6 +78,9 @@ class Builder:
         return model.SerializeToString(deterministic=True)
 
     def _constant(self, values: ndarray) -> str:
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(values, name))
-        return name
+        what = (values.dtype.str, values.shape, values.tobytes())
+        if what not in self._written:
+            name = f"constant_{len(self._constants)}"
+            self._constants.append(numpy_helper.from_array(values, name))
+            self._written[what] = name
+        return self._written[what]

@@ -26,12 +26,11 @@ def running_summary(graph: Builder, features: str, standards: Sequence[Tensor]) 
     present = part(graph, features, 2, PRESENT_FEATURES)
     parts = [standard]
     for decay in DECAYS:
-        weight = _fading(graph, features, decay)
-        count = graph("MatMul", weight, present)  # (B, L, 4)
+        count = _kept(graph, present, features, axis=1, decay=decay)  # (B, L, 4)
         doubted = graph("Add", count, graph.floats(np.array(PRIOR_COUNT)))
         logarithm = graph("Log", graph("Add", count, graph.floats(np.array(1.0))))
         scaled = graph("Mul", logarithm, graph.floats(np.array(COUNT_SCALE)))
-        parts.append(graph("Div", graph("MatMul", weight, signals), doubted))
+        parts.append(graph("Div", _kept(graph, signals, features, axis=2, decay=decay), doubted))
         parts.append(graph("Expand", scaled, graph.integers(len(matrices), 1, 1, 1)))
     return graph("Concat", *parts, axis=3)
 
@@ -64,12 +63,18 @@ def _of_the_session(graph: Builder, features: str) -> str:
     return graph("Mul", _fading(graph, features, EFFECT_DECAY), same)
 
 
+def _kept(graph: Builder, values: str, features: str, *, axis: int, decay: float) -> str:
+    """Write, for each token, the sum of values so far along an axis, each fading by `decay` a token."""
+    if decay == 1:
+        return graph("CumSum", values, graph.integer(axis))
+    return graph("MatMul", _fading(graph, features, decay), values)
+
+
 def _fading(graph: Builder, features: str, decay: float) -> str:
     """Write the (L, L) weights of earlier tokens: decay to the power of the distance, 0 for later ones."""
-    places = positions(graph, features, 1)  # (L,)
+    places = as_float(graph, positions(graph, features, 1))  # (L,)
     distance = graph("Sub", graph("Unsqueeze", places, graph.integers(1)), places)  # (L, L)
-    earlier = as_float(graph, graph("GreaterOrEqual", distance, graph.integer(0)))
-    if decay == 1:
-        return earlier
-    reach = as_float(graph, graph("Max", distance, graph.integer(0)))
-    return graph("Mul", earlier, graph("Exp", graph("Mul", reach, graph.floats(np.array(np.log(decay))))))
+    nothing = graph.floats(np.array(0.0))
+    earlier = as_float(graph, graph("GreaterOrEqual", distance, nothing))
+    faded = graph("Mul", graph("Max", distance, nothing), graph.floats(np.array(np.log(decay))))
+    return graph("Mul", earlier, graph("Exp", faded))
