@@ -37,20 +37,21 @@ class Outcome:
     @property
     def considered(self) -> int:
         """How many different songs were judged on any rung."""
-        return len(self._judged)
+        return len(self._forbidden)
 
     @property
     def vetoed(self) -> dict[str, int]:
         """Rule → how many songs it spoke against; a song counts once for each of its rules."""
-        forbidden = self._judged
-        counts = {rule.label: int(np.count_nonzero(forbidden & rule.value)) for rule in Rule}
-        return {rule: count for rule, count in counts.items() if count}
+        counts = {rule.label: int(np.count_nonzero(self._forbidden & int(rule))) for rule in Rule}
+        return {label: count for label, count in counts.items() if count}
 
     @property
-    def _judged(self) -> Int[ndarray, " n"]:
-        """What the last rung that judged each different song had against it."""
-        songs = np.concatenate([trial.candidates.song[0] for trial in reversed(self.decision.trials)])
-        forbidden = np.concatenate([choice.forbidden[0] for choice in reversed(self.choices)])
+    def _forbidden(self) -> Int[ndarray, " n"]:
+        """The rules against each different song; every rung judges a song alike."""
+        if len(self.choices) == 1:
+            return self.choices[0].forbidden[0]
+        songs = np.concatenate([trial.candidates.song[0] for trial in self.decision.trials])
+        forbidden = np.concatenate([choice.forbidden[0] for choice in self.choices])
         return forbidden[np.unique(songs, return_index=True)[1]]
 
 
