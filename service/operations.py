@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from models.affect import Affect
 from models.bundle import Bundle
 from models.catalogue import Song
+from models.errors import GateError
 from models.log import Log
 from models.repository import Repository
 from service.clock import Instant, system_clock
@@ -106,6 +107,8 @@ async def promote(
     if version not in repository.versions():
         raise UnknownBundle(f"bundle {version!r} is not in the repository")
     bundle = await asyncio.to_thread(verified, repository, version)
+    if not bundle.gates.passed:
+        raise GateError(f"bundle {version!r} did not pass its gates: {'; '.join(bundle.gates.failures)}")
     register = RegisterBundle(
         version=version,
         digest=bundle.digest,
