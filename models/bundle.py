@@ -172,7 +172,7 @@ _AFFINE_NAMES = (
 )
 
 
-def _unpack_projections(packed: bytes) -> Projections:
+def _unpack_projections(packed: bytes, width: int) -> Projections:
     arrays = unpack_arrays(packed)
     expected = {"support_points"} | {f"{name}.{part}" for name in _AFFINE_NAMES for part in ("matrix", "offset")}
     if set(arrays) != expected:
@@ -180,6 +180,10 @@ def _unpack_projections(packed: bytes) -> Projections:
     affines = {
         name: Affine(matrix=arrays[f"{name}.matrix"], offset=arrays[f"{name}.offset"]) for name in _AFFINE_NAMES
     }
+    for name in _AFFINE_NAMES:
+        if name != "policy_output" and len(affines[name].matrix) != width:
+            found = len(affines[name].matrix)
+            raise BundleError(f"projections.npz: {name} must read embeddings of width {width}; it reads {found}")
     return Projections(support_points=arrays["support_points"], **affines)
 
 
@@ -271,7 +275,7 @@ def open_bundle(folder: Path) -> Bundle:
         digest=digest,
         manifest=manifest,
         graphs={name: contents[name] for name in GRAPHS},
-        projections=_unpack_projections(contents["projections.npz"]),
+        projections=_unpack_projections(contents["projections.npz"], manifest.space.width),
         guardrails=_parse(GuardrailTable, contents["guardrails.json"], "guardrails.json"),
         calibration=_parse(Calibration, contents["calibration.json"], "calibration.json"),
         gates=_parse(GateReport, contents["stress_report.json"], "stress_report.json"),

@@ -217,6 +217,15 @@ def test_a_bundle_of_another_tokeniser_is_refused(sealed: Path, tmp_path: Path):
         open_bundle(tmp_path / version)
 
 
+def test_projections_of_another_width_than_the_space_are_refused(sealed: Path, tmp_path: Path):
+    manifest = described(sealed)
+    manifest["space"] = {**manifest["space"], "width": 9}
+    version = seal(contents_of(sealed), manifest, tmp_path)
+
+    with pytest.raises(BundleError, match="world_token must read embeddings of width 9; it reads 8"):
+        open_bundle(tmp_path / version)
+
+
 def test_pickled_arrays_are_never_opened():
     packed = pack_arrays({"fine": np.zeros(2)})
     np.testing.assert_array_equal(unpack_arrays(packed)["fine"], np.zeros(2))
