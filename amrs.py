@@ -16,11 +16,15 @@ import typer
 from models.errors import AmrsError, ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from service.settings import Settings
 
 EXTRA_OF = {"torch": "training", "onnxscript": "training", "fastapi": "service", "sqlalchemy": "service"}
 """Where a library that the base installation lacks comes from."""
 
+WIDE = 140
+"""Columns of output that nobody's terminal limits."""
 CORES = os.cpu_count() or 1
 
 
@@ -85,12 +89,10 @@ SeedOption = Annotated[int, typer.Option(help="The same seed gives the same numb
 @logs.command("simulate")
 def simulate(out: OutOption, scale: Scale = Scale.SMALL, seed: SeedOption = 0) -> None:
     """Invent a listening platform whose truth is known, and write what it logged."""
-    from rich.console import Console
-
     from training.platform.commands import simulate_log
     from training.platform.parameters import SIZES
 
-    simulate_log(size=SIZES[scale.value], seed=seed, out=out, console=Console())
+    simulate_log(size=SIZES[scale.value], seed=seed, out=out, console=terminal())
 
 
 @importing.command("situnes")
@@ -138,8 +140,6 @@ def train(
     processes: Annotated[int, typer.Option(min=1, help="Models trained at a time; changes no number.")] = CORES,
 ) -> str:
     """Train, judge and seal a bundle from a listening log."""
-    from rich.console import Console
-
     from models.repository import Repository
     from training import presets
     from training.command import train_bundle
@@ -157,7 +157,7 @@ def train(
         held_out=hold_out or [],
         processes=processes,
         now=datetime.now(UTC),
-        console=Console(),
+        console=terminal(),
     )
 
 
@@ -239,12 +239,10 @@ def bench_serve(
     rounds: Annotated[int, typer.Option(min=1, help="Medians are taken over them.")] = 5,
 ) -> None:
     """Cycles per second (a recommendation and its feedback, both committed) beside a bare FastAPI program's."""
-    from rich.console import Console
-
     from service.benchmark import serve
 
     config = serve.BenchmarkConfig(round_count=rounds)
-    serve.bench_serve(settings(), config, database_url=database_url, console=Console())
+    serve.bench_serve(settings(), config, database_url=database_url, console=terminal())
 
 
 @bench.command("train")
@@ -310,6 +308,13 @@ def say_how_to_ask(deployment: "Settings") -> None:
     for path, body in (("", begin), (f"/{session}/recommendations", '{"request_id": "r-1", "count": 3}')):
         typer.echo(f"curl -s {sessions}{path} -H 'content-type: application/json' -d '{body}'")
     typer.echo("\nCtrl-C stops it.")
+
+
+def terminal() -> "Console":
+    """Return where tables and progress go; a file or a pipe is as wide as the widest table."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 def settings(**given: Any) -> "Settings":
