@@ -131,7 +131,7 @@ def train_bundle(
         situations = _situations(material, train_windows, preset, recipe, stream(3))
         states = situation_states(world, histories, situations)
         utility = utility_in(prediction_spread(world, states, stream(4)))
-        looked = stages.stage("DPO", total=preset.dpo.epochs * len(train_windows), unit="windows")
+        looked = stages.stage("DPO", total=preset.dpo.steps, unit="steps")
         tuned = optimise_preferences(
             reference,
             histories,
@@ -141,7 +141,7 @@ def train_bundle(
             recipe=recipe,
             config=preset.dpo,
             rng=stream(6),
-            advance=lambda _: looked(preset.dpo.look_every * preset.dpo.batch_windows),
+            advance=lambda _: looked(preset.dpo.look_every),
         )
 
         policies: dict[str, Policy] = {

@@ -11,6 +11,7 @@ Legend: P pairs · S situations · N songs of the catalogue · Q target width; �
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -41,8 +42,8 @@ class DpoConfig:
     """τ of the softmax over the catalogue; Copycat's own."""
     learning_rate: float = 5e-5
     batch_windows: int = 32
-    epochs: int = 3
-    """Passes over the windows, each with freshly drawn pairs."""
+    steps: int = 120
+    """Every pass over the windows draws its pairs afresh; a small log takes more passes."""
     kl_budget_nats: float = 0.25
     """Training stops before the mean KL(π_θ ‖ π_ref) passes this."""
     look_every: int = 4
@@ -55,7 +56,7 @@ class DpoConfig:
             "temperature",
             "learning_rate",
             "batch_windows",
-            "epochs",
+            "steps",
             "kl_budget_nats",
             "look_every",
         ):
@@ -169,12 +170,12 @@ def optimise_preferences(
     losses: list[float] = []
 
     def drawn_pairs() -> Iterator[Pairs]:
-        for _ in range(config.epochs):
+        while True:
             pairs = _find_pairs(reference, held_train, train, recipe=recipe, judge=judge, rng=rng)
             yield from _window_batches(pairs, train, config.batch_windows, rng)
 
     with torch_seeded_by(rng):
-        for step, pairs in enumerate(drawn_pairs(), start=1):
+        for step, pairs in enumerate(islice(drawn_pairs(), config.steps), start=1):
             loss = _loss(network, targets, histories, train, held_train, pairs, config)
 
             optimizer.zero_grad()
@@ -183,7 +184,7 @@ def optimise_preferences(
             optimizer.step()
             losses.append(float(loss.detach()))
 
-            if step % config.look_every == 0:
+            if step % config.look_every == 0 or step == config.steps:
                 now = _wanted(network, histories, watched)
                 kl = catalogue_kl(now, held_watched, targets, temperature=config.temperature).mean()
                 looks.append(DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl)))

@@ -38,7 +38,7 @@ PRESET = Preset(
         target=ReadingConfig(components=8, spread=1.0),
         epochs=2,
     ),
-    dpo=DpoConfig(epochs=1, learning_rate=1e-3),
+    dpo=DpoConfig(steps=6, learning_rate=1e-3),
     windows=WindowConfig(windows_per_listener=2, shortest=5, longest=20),
     candidate_count=20,
 )

@@ -9,7 +9,10 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from models.errors import ConfigError
-from training.dpo import DpoConfig, catalogue_kl, dpo_loss, margins
+from tests.training import small_run
+from training.dpo import DpoConfig, catalogue_kl, dpo_loss, margins, optimise_preferences
+from training.judging import EnsembleJudge, situation_states
+from training.situations import draw_windows, situations_in
 
 SEEDS = st.integers(0, 2**31)
 
@@ -73,3 +76,47 @@ def test_the_kl_matches_the_value_worked_by_hand():
 def test_a_setting_of_zero_is_refused(name: str):
     with pytest.raises(ConfigError, match=name):
         DpoConfig(**{name: 0.0})
+
+
+def test_the_policy_moves_away_from_the_reference_but_never_past_the_budget():
+    """Every look but the last lies within the budget; the network is that of the last one within."""
+    made, reference = small_run.material(), small_run.reference()
+    histories, listening = made.histories, made.listening
+    windows = draw_windows(listening, made.split.train, small_run.PRESET.windows, np.random.default_rng(0))
+    everything = np.ones(len(histories.song_row), bool)
+    situations = situations_in(
+        windows.in_columns(histories),
+        histories,
+        listening,
+        everything,
+        per_window=2,
+        rng=np.random.default_rng(1),
+    )
+    judge = EnsembleJudge(
+        world=small_run.world(),
+        state=situation_states(small_run.world(), histories, situations),
+        mode=situations.mode,
+        utility=small_run.UTILITY,
+    )
+    config = DpoConfig(steps=80, learning_rate=5e-4, kl_budget_nats=0.05, look_every=2)
+    first, again = (
+        optimise_preferences(
+            reference,
+            histories,
+            situations,
+            situations,
+            judge=judge,
+            recipe=small_run.RECIPE,
+            config=config,
+            rng=np.random.default_rng(2),
+        )
+        for _ in range(2)
+    )
+
+    kls = [look.kl_nats for look in first.looks]
+    assert kls[0] > 0
+    assert all(kl <= 0.05 for kl in kls[:-1])
+    assert kls[-1] > 0.05  # so fast a learner meets the budget before its last step
+    assert first.looks == again.looks
+    assert not torch.equal(first.network.output.weight, reference.network.output.weight)
+    assert torch.equal(first.network.output.weight, again.network.output.weight)

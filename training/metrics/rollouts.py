@@ -103,7 +103,7 @@ def distances(
     signals: Float[ndarray, "R T 4"], rollouts: Rollouts, played: Bool[ndarray, "R T"]
 ) -> dict[str, float]:
     """Return the mean distance from the target region, valence and arousal together, by mode that occurs."""
-    regions = mode_aware_utility(weights=(0, 0, 1, 1), scales=(1, 1, 1, 1))
+    regions = mode_aware_utility(weights=(0.0, 0.0, 1.0, 1.0), scales=(1.0, 1.0, 1.0, 1.0))
     mode = np.broadcast_to(rollouts.mode[:, None], played.shape)
     away = regions.distance(signals[..., AFFECT], mode).sum(axis=-1)  # (R, T)
     by_mode = {each.label: played & (mode == each) for each in MODE_REGIONS}

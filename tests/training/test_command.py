@@ -1,0 +1,125 @@
+"""`amrs train` makes a bundle that opens, says everything that was measured, and is the same for the same seed."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from models.affect import SIGNALS
+from models.bundle import Bundle
+from models.errors import DataError
+from models.log import write_log
+from models.repository import Repository
+from tests.training import small_run
+from training.command import train_bundle
+from training.judging import serving_utility
+from training.metrics.rollouts import policy_row
+from training.rollout import Learned, roll_out
+
+
+def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:
+    """A bundle of the smallest preset, and what was printed."""
+    console = Console(file=io.StringIO(), width=120)
+    settings = {
+        "repository": Repository(root),
+        "preset": small_run.PRESET,
+        "utility_in": serving_utility,
+        "recipe": small_run.RECIPE,
+        "seed": 0,
+        "space": None,
+        "held_out": (),
+        "processes": 1,
+        "now": datetime(2025, 1, 1, tzinfo=UTC),
+        "console": console,
+    }
+    version = train_bundle(log, **{**settings, **changes})
+    return Repository(root).open(version), console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs") / "log"
+    write_log(small_run.material().log, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(log: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, str]:
+    return trained(log, tmp_path_factory.mktemp("bundles"))
+
+
+def test_the_evaluation_holds_every_policy_with_and_without_guardrails(run: tuple[Bundle, str]):
+    evaluation = json.loads(run[0].evaluation)
+
+    assert {(row["policy"], row["guarded"]) for row in evaluation["policies"]} == {
+        (name, guarded) for name in ("Random", "Greedy", "Copycat", "DPO") for guarded in (False, True)
+    }
+    for row in evaluation["policies"]:
+        assert set(row["predicted"]) == set(row["true"]) == set(SIGNALS)
+
+
+def test_the_evaluation_holds_the_loss_curves_the_ceilings_and_the_exploitation_gap(run: tuple[Bundle, str]):
+    evaluation = json.loads(run[0].evaluation)
+
+    assert len(evaluation["world_models"]["members"]) == small_run.PRESET.world.member_count
+    assert evaluation["copycat"]["epochs"]
+    assert evaluation["dpo"]["looks"]
+    assert set(evaluation["world_models"]["ceilings"]["observed"]) == set(SIGNALS)
+    assert set(evaluation["gains_over_copycat_percent"]["free"]["exploitation"]) == set(SIGNALS)
+
+
+def test_the_same_seed_gives_the_same_evaluation_byte_for_byte(run: tuple[Bundle, str], log: Path, tmp_path: Path):
+    again, _ = trained(log, tmp_path)
+
+    assert again.evaluation == run[0].evaluation
+    assert again.version == run[0].version
+
+
+def test_the_card_says_what_the_bundle_is_for_and_that_listeners_were_invented(run: tuple[Bundle, str]):
+    card = run[0].card
+
+    for said in ("Intended use", "Limits", "Simulated listeners", "Gates", "| DPO G |", "Exploitation gap"):
+        assert said in card
+
+
+def test_the_tables_are_printed_where_nobody_watches_and_the_bars_are_not(run: tuple[Bundle, str]):
+    printed = run[1]
+
+    assert "best from the same history" in printed
+    assert "DPO G" in printed
+    assert "tokens/s" not in printed
+
+
+def test_a_listener_who_is_not_there_cannot_be_held_out(log: Path, tmp_path: Path):
+    with pytest.raises(DataError, match="nobody"):
+        trained(log, tmp_path, held_out=("nobody",))
+
+
+def test_an_embedding_space_that_is_not_there_is_refused(log: Path, tmp_path: Path):
+    with pytest.raises(DataError, match="mert_sim"):
+        trained(log, tmp_path, space="absent")
+
+
+def test_true_violations_count_steps_beyond_the_limits():
+    """One rollout, made to fall by more valence than its limit at its second song alone."""
+    setting = small_run.setting()
+    rollouts = roll_out(
+        Learned(small_run.reference()), small_run.start(), setting, guarded=False, rng=np.random.default_rng(0)
+    )
+    step = np.zeros_like(rollouts.true_step)
+    step[:, 1, 0] = -1.0
+    row = policy_row(
+        "any",
+        replace(rollouts, true_step=step),
+        guarded=False,
+        table=setting.table,
+        embeddings=small_run.material().embeddings,
+        catalogue_distance=1.0,
+    )
+
+    assert row.true_violations == pytest.approx(1 / 5)
