@@ -228,9 +228,11 @@ def upgrade() -> None:
 @app.command("serve")
 def serve() -> None:
     """Serve until told to stop."""
-    from service import serve
+    from service import announce, serve
 
-    serve.serve(settings())
+    deployment = settings()
+    announce.require_free_port(deployment)
+    serve.serve(deployment)
 
 
 @bench.command("serve")
@@ -281,6 +283,7 @@ def up() -> None:
     operations.upgrade_database(deployment)
     if operations.live_version(deployment) is None:
         make_first_bundle(deployment)
+        announce.require_free_port(deployment)
     with announce.announced(deployment, lambda: say_how_to_ask(deployment)):
         serve.serve(deployment)
 
