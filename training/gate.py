@@ -26,14 +26,11 @@ class Violations:
     """Of the policy under guardrails."""
     copycat: float
     """Of Copycat without guardrails."""
-    rollout_count: int
-    """Rollouts behind each share; the songs of one are no independent witnesses."""
 
-    @property
-    def allowed(self) -> float:
-        """Copycat's share and two standard errors of the difference: what chance alone may add."""
+    def allowed(self, rollout_count: int) -> float:
+        """Return Copycat's share and two standard errors of the difference: what chance alone may add."""
         share = (self.guarded + self.copycat) / 2
-        return self.copycat + 2 * float(np.sqrt(2 * share * (1 - share) / self.rollout_count))
+        return self.copycat + 2 * float(np.sqrt(2 * share * (1 - share) / rollout_count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +54,8 @@ class Measured:
     fallback: float
     """Share of steps on the rungs known_safe and approved, and silence."""
     silence: float
+    rollout_count: int
+    """Rollouts behind each share: the songs of one rollout are no independent witnesses."""
 
 
 def judge_bundle(measured: Measured) -> GateReport:
@@ -79,21 +78,28 @@ def judge_bundle(measured: Measured) -> GateReport:
             for name, share in zip(("valence", "arousal"), measured.song_order, strict=True)
         ]
     if measured.true_violations is not None:
-        gates.append(_violation_gate("true", measured.true_violations))
+        gates.append(_violation_gate("true", measured.true_violations, measured.rollout_count))
     return GateReport(
         gates=(
             *gates,
-            _violation_gate("predicted", measured.violations),
+            _violation_gate("predicted", measured.violations, measured.rollout_count),
             _at_least("the policy differs from Copycat", measured.difference, LEAST_DIFFERENCE, "of first songs"),
-            _at_most("the ladder is seldom needed", measured.fallback, MOST_FALLBACK, "of steps"),
+            _at_most(
+                "the ladder is seldom needed",
+                measured.fallback,
+                MOST_FALLBACK + 2 * float(np.sqrt(MOST_FALLBACK * (1 - MOST_FALLBACK) / measured.rollout_count)),
+                f"of steps ({MOST_FALLBACK}, and chance)",
+            ),
             _at_most("there is nearly always a song", measured.silence, MOST_SILENCE, "of steps"),
         )
     )
 
 
-def _violation_gate(kind: str, found: Violations) -> Gate:
+def _violation_gate(kind: str, found: Violations, rollout_count: int) -> Gate:
     name = f"under guardrails {kind} steps pass the limits no more often than Copycat's without"
-    return _at_most(name, found.guarded, found.allowed, f"of songs (Copycat's {found.copycat:.4f}, and chance)")
+    return _at_most(
+        name, found.guarded, found.allowed(rollout_count), f"of songs (Copycat's {found.copycat:.4f}, and chance)"
+    )
 
 
 def _at_most(name: str, found: float, bound: float, unit: str) -> Gate:

@@ -161,21 +161,18 @@ def measured(
     first, copycat_first = rollouts[DPO, False].song[:, 0], rollouts[COPYCAT, False].song[:, 0]
     true_violations = None
     if guarded.true_violations is not None and free.true_violations is not None:
-        true_violations = Violations(
-            guarded=guarded.true_violations, copycat=free.true_violations, rollout_count=len(first)
-        )
+        true_violations = Violations(guarded=guarded.true_violations, copycat=free.true_violations)
     return Measured(
         model_error=_affect(scores),
         persistence_error=_affect(persistence),
         listener_mean_error=_affect(listener_mean),
         song_order=order,
-        violations=Violations(
-            guarded=guarded.predicted_violations, copycat=free.predicted_violations, rollout_count=len(first)
-        ),
+        violations=Violations(guarded=guarded.predicted_violations, copycat=free.predicted_violations),
         true_violations=true_violations,
         difference=float(np.mean(first != copycat_first)),
         fallback=1.0 - guarded.rungs[Rung.POLICY.value] - guarded.rungs[Rung.WIDER.value],
         silence=guarded.rungs[Rung.SILENCE.value],
+        rollout_count=len(first),
     )
 
 
