@@ -304,11 +304,12 @@ def make_first_bundle(deployment: "Settings") -> None:
 
 def say_how_to_ask(deployment: "Settings") -> None:
     """Print two requests that work as they stand: a new session, and its first songs."""
-    session = f"s-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    now = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"  # ids are the caller's to choose, each for one thing
     sessions = f"http://{deployment.host}:{deployment.port}/v1/listeners/you/sessions"
-    begin = f'{{"session_id": "{session}", "mode": "calm", "report": {{"valence": 0.35, "arousal": 0.8}}}}'
+    begin = f'{{"session_id": "s-{now}", "mode": "calm", "report": {{"valence": 0.4, "arousal": 0.6}}}}'
+    ask = f'{{"request_id": "r-{now}", "count": 3}}'
     typer.echo("\nServing. Begin a session, and ask for its next songs:\n")
-    for path, body in (("", begin), (f"/{session}/recommendations", '{"request_id": "r-1", "count": 3}')):
+    for path, body in (("", begin), (f"/s-{now}/recommendations", ask)):
         typer.echo(f"curl -s {sessions}{path} -H 'content-type: application/json' -d '{body}'")
     typer.echo("\nCtrl-C stops it.")
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from socket import socket
 
@@ -18,20 +20,27 @@ from tests.service.homes import furnish, home_settings
 
 
 @pytest.fixture
-def served(tmp_path: Path, tiny_repository: Repository) -> Iterator[subprocess.Popen[str]]:
-    """The command, running over a home whose bundle is live."""
+def home(tmp_path: Path, tiny_repository: Repository) -> Path:
+    """A home whose bundle is live."""
     settings = home_settings(tmp_path / "home", tiny_repository)
     upgrade_database(settings)
     furnish(settings, tiny_repository)
+    return settings.home
+
+
+@contextmanager
+def printed_requests(home: Path) -> Iterator[list[str]]:
+    """The lines for curl that the command prints, while it serves."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "AMRS_HOME": str(settings.home), "AMRS_PORT": str(port)}
+    environment = {**os.environ, "AMRS_HOME": str(home), "AMRS_PORT": str(port)}
     command = [sys.executable, "-m", "amrs", "up"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
-        yield process
+        assert process.stdout is not None
+        yield list(islice((line for line in process.stdout if line.startswith("curl ")), 2))
         process.send_signal(signal.SIGINT)
 
 
@@ -42,13 +51,11 @@ def answer_to(line: str) -> httpx.Response:
     return httpx.post(url, headers=dict([header.split(": ")]), content=body)
 
 
-def test_the_printed_requests_work_as_they_stand(served: subprocess.Popen[str]):
-    assert served.stdout is not None
-    lines = (line for line in served.stdout if line.startswith("curl "))
+def test_the_printed_requests_work_as_they_stand_on_every_start(home: Path):
+    for _ in range(2):
+        with printed_requests(home) as (begin, ask):
+            begun, asked = answer_to(begin), answer_to(ask)
 
-    begun = answer_to(next(lines))
-    asked = answer_to(next(lines))
-
-    assert begun.status_code == 201
-    assert asked.status_code == 200
-    assert len(asked.json()["recommendations"]) == 3
+        assert begun.status_code == 201
+        assert asked.status_code == 200
+        assert len(asked.json()["recommendations"]) == 3
