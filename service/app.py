@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from service.api import blocks, bundles, events, health, history, recommendations, sessions, songs
-from service.api.dependencies import admit
 from service.api.problems import tell_problems
 from service.clock import Clock, system_clock
 from service.parts import Parts, open_parts
@@ -44,9 +43,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for part in (recommendations, sessions, events, history, blocks, songs, bundles):
-        app.include_router(part.router, dependencies=[Depends(admit)])
-    app.include_router(health.router)
+    for part in (recommendations, sessions, events, history, blocks, songs, bundles, health):
+        app.include_router(part.router)
     tell_problems(app)
     app.add_middleware(RequestTelemetry, metrics=metrics)
     return app

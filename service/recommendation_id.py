@@ -76,4 +76,4 @@ class TokenSigner:
 
     def _signature(self, listener: ListenerKey, contents: bytes) -> bytes:
         names = b"".join(len(name).to_bytes(2, "big") + name.encode() for name in listener)
-        return hmac.digest(self.key, names + contents, "sha256")[:_SIGNATURE]
+        return hmac.new(self.key, names + contents, "sha256").digest()[:_SIGNATURE]

@@ -1,4 +1,4 @@
-"""What a route asks for: the service's parts, the caller's right to be here, the listener it is about."""
+"""What a route asks for: the service's parts, to which only a caller with a key has the way, and the listener."""
 
 from typing import Annotated
 
@@ -9,17 +9,22 @@ from service.listener import DEFAULT_APP, ListenerKey
 from service.parts import Parts
 
 
-async def _parts(request: Request) -> Parts:
+async def _anybodys_parts(request: Request) -> Parts:
     parts: Parts = request.state.parts
     return parts
 
 
-PartsDep = Annotated[Parts, Depends(_parts)]
+async def _callers_parts(request: Request) -> Parts:
+    parts: Parts = request.state.parts
+    parts.door.check(request.headers)
+    return parts
 
 
-async def admit(request: Request) -> None:
-    """Let the caller in, or not."""
-    request.state.parts.door.check(request.headers)
+OpenPartsDep = Annotated[Parts, Depends(_anybodys_parts)]
+"""The service's parts, for whoever asks."""
+
+PartsDep = Annotated[Parts, Depends(_callers_parts)]
+"""The service's parts, for a caller who may be here; every route but health's asks for them this way."""
 
 
 async def _listener(listener_id: Annotated[Id, Path()]) -> ListenerKey:
