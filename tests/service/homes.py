@@ -19,6 +19,7 @@ def home_settings(home: Path, repository: Repository, **chosen: object) -> Setti
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "bundles").exists():
         (home / "bundles").symlink_to(repository.root)
+    chosen = {"write_timeout_seconds": 30.0} | chosen  # the machine that runs the tests may be busy
     return Settings(home=home, token_secret=SECRET, **chosen)  # type: ignore[arg-type]
 
 

@@ -101,15 +101,27 @@ def test_a_listener_nobody_knows_anything_about_gets_a_song_from_the_prior(engin
 
     assert recommendation.decision.estimate_source == "prior"
     assert not recommendation.decision.standing.reported[0]
-    np.testing.assert_array_equal(recommendation.decision.standing.estimate, np.full((1, 3, 2), 0.5))
+    np.testing.assert_array_equal(recommendation.decision.standing.anchor, [[0.5, 0.5]])
 
 
-def test_before_the_first_play_the_estimate_is_the_report(engine: Engine):
+def test_before_the_first_play_the_anchor_is_the_report(engine: Engine):
     decision = ask(engine, view_of(newcomer((0.25, 0.75)))).songs[0].decision
 
     assert decision.estimate_source == "report"
     np.testing.assert_array_equal(decision.standing.anchor, [[0.25, 0.75]])
-    np.testing.assert_array_equal(decision.standing.estimate, np.tile([0.25, 0.75], (1, 3, 1)))
+
+
+def test_before_the_first_play_steps_are_taken_from_what_is_expected_of_the_average_song(engine: Engine):
+    """The average song's reading is zero, and so is its share of the head: both ends come from one model."""
+    from service.recommend.encode import encode
+
+    before = newcomer((0.25, 0.75))
+    nothing = np.zeros((1, 1, *engine.vectors.head_hidden.shape[1:]), np.float32)
+
+    decision = ask(engine, view_of(before)).songs[0].decision
+
+    expected = engine.graphs.head(encode(engine, before).state, nothing)[:, :, 0, 2:]
+    np.testing.assert_allclose(decision.standing.estimate, expected, atol=1e-6)
 
 
 def test_after_a_play_the_estimate_is_what_each_world_model_predicted_of_it(engine: Engine):
