@@ -1,7 +1,8 @@
 """Where listeners stand when the next song is chosen, read off their listening: the guardrails' `Standing`.
 
 The estimate is the world model's prediction for the last play from the history before it; before a session's
-first play it is the report, and without a report the population's prior (SAFETY, Words).
+first play, what it expects of the average song, so that both ends of a step come from the same model. The
+anchor is the last report of the session; without one, the population's prior (SAFETY, Words).
 
 Legend: B listeners · M ensemble members · R songs offered lately · N songs · last axis 2: valence, arousal
 """
@@ -81,7 +82,8 @@ def standing_of(
     anchor, reported = anchors(listening, prior)
     last = catalogue.rows(last_songs(listening))
     after_play = world.predicted(states.before_last_play, last[:, None])[:, :, 0, AFFECT]  # (B, M, 2)
-    estimate = np.where((last == NO_SONG)[:, None, None], anchor[:, None], after_play)
+    average_song = world.predicted_average(states.now)[..., AFFECT]  # (B, M, 2)
+    estimate = np.where((last == NO_SONG)[:, None, None], average_song, after_play)
     song, hours = recent_songs(listening, now)
     rows = catalogue.rows(song)
     return Standing(

@@ -90,6 +90,12 @@ class WorldOver:
         ]
         return np.asarray(torch.cat(parts).numpy())
 
+    @torch.inference_mode()
+    def predicted_average(self, state: Float[ndarray, "B M D"]) -> Float[ndarray, "B M 4"]:
+        """Return every member's prediction of the average song: the one whose reading is zero."""
+        average = torch.zeros(len(state), 1, self.songs.shape[1])
+        return np.asarray(self.ensemble.predict(torch.from_numpy(state), average)[:, :, 0].numpy())
+
     def mean_predicted(self, state: Float[ndarray, "B M D"]) -> Float[ndarray, "B N 4"]:
         """Return the members' mean prediction of every song of the catalogue."""
         means = []

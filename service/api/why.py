@@ -105,7 +105,8 @@ def explain(recommendation_id: str, recorded: RecordedDecision, song_id_of: Song
 
 
 def _estimate(decision: Decision) -> EstimateView:
-    valence, arousal = decision.standing.estimate[0].mean(axis=0)
+    played = decision.estimate_source == "world_model"
+    valence, arousal = decision.standing.estimate[0].mean(axis=0) if played else decision.standing.anchor[0]
     return EstimateView(valence=_number(valence), arousal=_number(arousal), source=decision.estimate_source)
 
 

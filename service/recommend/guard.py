@@ -27,8 +27,9 @@ def limits_of(engine: Engine, view: View) -> Limits:
 def standing(engine: Engine, view: View, encoded: Encoded, *, now: float) -> tuple[Standing, str]:
     """Return where the listener stands, and where the affect estimate came from (SAFETY, Words).
 
-    After a play, the estimate is each world model's prediction for that very play; before the session's first
-    play, the report before listening; without one, the population's prior.
+    After a play, the estimate is each world model's prediction for that very play. Before the session's first
+    play it is the report, or the population's prior, which is the anchor; steps are then taken from what each
+    world model expects of the average song, so that both ends of a step come from the same model.
     """
     report = last_report(view.listening)
     anchor = engine.bundle.guardrails.prior_for(_population(view.listening)) if report is None else report
@@ -37,7 +38,7 @@ def standing(engine: Engine, view: View, encoded: Encoded, *, now: float) -> tup
         estimate = _estimate_of_last_play(engine, encoded)
     else:
         source = "prior" if report is None else "report"
-        estimate = np.tile(np.array(anchor), (1, encoded.state.shape[1], 1))
+        estimate = _expected_of_average_song(engine, encoded)
     return Standing(
         estimate=estimate,
         anchor=np.array([anchor]),
@@ -94,6 +95,13 @@ def _population(listening: Listening) -> Population:
 
 def _plays_in_session(listening: Listening) -> int:
     return int(listening.play_start[-1] - listening.play_start[-2]) if listening.session_count else 0
+
+
+def _expected_of_average_song(engine: Engine, encoded: Encoded) -> Float[ndarray, "1 M 2"]:
+    """Return each member's estimate if a song came next whose share of the head is nothing: the average one."""
+    members, hidden = engine.vectors.head_hidden.shape[1:]
+    predicted = engine.graphs.head(encoded.state, np.zeros((1, 1, members, hidden), np.float32))
+    return predicted[:, :, 0, AFFECT].astype(np.float64)
 
 
 def _estimate_of_last_play(engine: Engine, encoded: Encoded) -> Float[ndarray, "1 M 2"]:
