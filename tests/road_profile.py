@@ -70,7 +70,8 @@ def report(engine: Engine, view: View, *, songs: int, repeats: int, name: str) -
     parts = "  ".join(f"{step} {1e6 * np.percentile(seconds, 10):.0f}" for step, seconds in steps.items())
     least, low, middle, high = np.percentile(totals, [0, 10, 50, 99]) * 1e6
     fallback = answer.songs[0].fallback if answer.songs else "silence"
-    print(f"{name}: best {least:.0f}  p10 {low:.0f}  p50 {middle:.0f}  p99 {high:.0f} µs   {parts}   ({fallback or 'policy'})")
+    rung = fallback or "policy"
+    print(f"{name}: best {least:.0f}  p10 {low:.0f}  p50 {middle:.0f}  p99 {high:.0f} µs   {parts}   ({rung})")
 
 
 def make_engine(lookback: int) -> Engine:
