@@ -182,7 +182,7 @@ class Standing:
     """Where each listener stands when the next song is chosen."""
 
     estimate: Float[ndarray, "B M 2"]
-    """Affect after the last play, by each member; before the session's first play, expected of the average song."""
+    """Affect after the last play, by each member; before the first play of a session, of the average song."""
     anchor: Float[ndarray, "B 2"]
     """The last report of the session; the population's prior while there is none."""
     reported: Bool[ndarray, " B"]

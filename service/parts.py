@@ -1,13 +1,14 @@
 """The parts of a running service, opened together and closed in reverse; what every route may reach for."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Never, TypeVar
+from typing import Any, Final, Never, TypeVar
 
 from models.errors import ConfigError, Unavailable
 from models.repository import Repository
 from service.access.keys import Door
+from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
 from service.journal.journal import Journal, JournalConfig, open_journal
@@ -22,6 +23,9 @@ from service.recommend.road import REDIS, Road
 from service.recommendation_id import TokenSigner
 from service.settings import Settings, signing_key
 from service.telemetry.metrics import Metrics
+
+IDLE_LOOK_SECONDS: Final = 60.0
+"""How often idle sessions are written down as ended."""
 
 Answer = TypeVar("Answer")
 
@@ -93,6 +97,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
         listeners = Listeners(journal, cache)
         repository = Repository(settings.home / "bundles")
         live = await stack.enter_async_context(open_live(repository, journal, metrics))
+        await stack.enter_async_context(_ending_idle_sessions(listeners, clock, settings.idle_limit_seconds))
         exposures = await stack.enter_async_context(open_exposures(journal, live, metrics))
         road = Road(
             listeners=listeners,
@@ -115,6 +120,17 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             live=live,
             road=road,
         )
+
+
+def _ending_idle_sessions(
+    listeners: Listeners, clock: Clock, idle_limit_seconds: float
+) -> AbstractAsyncContextManager[None]:
+    """Write down in the background which sessions have ended of idleness; answers do not wait for it."""
+
+    async def end() -> None:
+        await listeners.end_idle_sessions(at=clock(), idle_limit_seconds=idle_limit_seconds)
+
+    return repeating("end idle sessions", end, seconds=IDLE_LOOK_SECONDS)
 
 
 def _no_redis() -> Never:

@@ -7,7 +7,7 @@ import os
 import secrets
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -45,8 +45,6 @@ class Settings(BaseSettings):
     write_timeout_seconds: Positive = 5.0
     """How long a write waits for its commit before it is refused, to be retried."""
 
-    deployment: Literal["clinical", "consumer"] = "clinical"
-    """Whether recommendations stop (clinical) or go on from memory (consumer) while SQL is down."""
     idle_limit_seconds: Positive = 3600.0
     """A session in which nothing happened for so long has ended."""
     recommendation_expiry_seconds: Positive = 3600.0

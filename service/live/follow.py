@@ -7,7 +7,7 @@ again, or after a while.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Final
 
@@ -15,6 +15,7 @@ import structlog
 
 from models.errors import AmrsError, BundleError, Unavailable
 from models.repository import Repository
+from service.background import repeating
 from service.journal.bundles import live_bundle
 from service.journal.journal import Journal
 from service.journal.revisions import Revisions, read_revisions
@@ -87,19 +88,6 @@ async def open_live(repository: Repository, journal: Journal, metrics: Metrics) 
     live = Live()
     follower = Follower(repository, journal, live, metrics)
 
-    async def follow_for_ever() -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await follower.look()
-            except Unavailable as problem:
-                _log.warning("changes cannot be followed now", reason=str(problem))
-
     await follower.look()
-    task = asyncio.create_task(follow_for_ever())
-    try:
+    async with repeating("follow SQL", follower.look, seconds=LOOK_SECONDS):
         yield live
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

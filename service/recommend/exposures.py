@@ -4,19 +4,18 @@ The coverage floor reads them, and the coverage metric. A snapshot a few seconds
 where SQL does not answer, the last one stays.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
 import numpy as np
-import structlog
 from sqlalchemy import Connection, bindparam, func, select
 
 from models.errors import Unavailable
 from models.exposure import ExposureSnapshot, empty_snapshot
 from models.listening import Mode
+from service.background import repeating
 from service.journal.journal import Journal
 from service.journal.tables import recommendations
 from service.live.live import Live
@@ -25,8 +24,6 @@ from service.telemetry.metrics import Metrics
 WINDOW: Final = 5000
 """The exposures of a mode that count: its latest ones."""
 RENEWAL_SECONDS: Final = 10.0
-
-_log = structlog.get_logger("amrs.exposures")
 
 
 class Exposures:
@@ -69,21 +66,13 @@ async def open_exposures(journal: Journal, live: Live, metrics: Metrics) -> Asyn
     """Give the exposures, renewed in the background."""
     exposures = Exposures()
 
-    async def renew_for_ever() -> None:
-        while True:
-            try:
-                await exposures.renew(journal, live, metrics)
-            except Unavailable as problem:
-                _log.warning("exposures not renewed", reason=str(problem))
-            await asyncio.sleep(RENEWAL_SECONDS)
+    async def renew() -> None:
+        await exposures.renew(journal, live, metrics)
 
-    task = asyncio.create_task(renew_for_ever())
-    try:
+    with suppress(Unavailable):
+        await renew()
+    async with repeating("renew exposures", renew, seconds=RENEWAL_SECONDS):
         yield exposures
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 _LATEST: Final = (

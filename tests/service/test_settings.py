@@ -13,10 +13,10 @@ from service.settings import Settings, is_loopback, signing_key
 KEY = "a-key-that-is-long-enough"
 
 
-def test_the_defaults_serve_one_clinical_machine() -> None:
+def test_the_defaults_serve_one_machine() -> None:
     settings = Settings()
 
-    assert (settings.host, settings.deployment, settings.redis_url) == ("127.0.0.1", "clinical", None)
+    assert (settings.host, settings.redis_url) == ("127.0.0.1", None)
     assert settings.database_url == "sqlite:///var/amrs.sqlite3"
 
 
@@ -27,11 +27,11 @@ def test_the_database_lies_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AMRS_DEPLOYMENT", "consumer")
+    monkeypatch.setenv("AMRS_WORKERS", "3")
     monkeypatch.setenv("AMRS_API_KEYS", f"{KEY}-1, {KEY}-2")
 
     settings = Settings()
-    assert settings.deployment == "consumer"
+    assert settings.workers == 3
     assert [key.get_secret_value() for key in settings.api_keys] == [f"{KEY}-1", f"{KEY}-2"]
 
 
@@ -64,7 +64,7 @@ def test_a_short_key_or_secret_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"deployment": "lab"}, {"workers": 0}, {"idle_limit_seconds": 0}, {"redis_prefix": "a{b}"}, {"prot": 1}],
+    [{"port": 70000}, {"workers": 0}, {"idle_limit_seconds": 0}, {"redis_prefix": "a{b}"}, {"prot": 1}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_a_value_out_of_range_is_refused(wrong: dict[str, object]) -> None:

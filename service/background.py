@@ -1,0 +1,35 @@
+"""Work that a running service repeats in the background, and goes without while SQL is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from models.errors import Unavailable
+
+_log = structlog.get_logger("amrs.background")
+
+
+@asynccontextmanager
+async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds: float) -> AsyncIterator[None]:
+    """Repeat an act every so many seconds, beginning after as many, until the block ends.
+
+    An act that meets an outage is logged and tried again in its turn; any other error ends the repetition.
+    """
+
+    async def for_ever() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await act()
+            except Unavailable as problem:
+                _log.warning("not done now", task=name, reason=str(problem))
+
+    task = asyncio.create_task(for_ever(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
