@@ -1,8 +1,9 @@
 """Fitting the linear part of a world model: one ridge regression per signal, in closed form.
 
-Legend: T targets · X regressors · K song width · S summary width
+Legend: P plays · T targets · X regressors · K song width · S summary width
 """
 
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,12 @@ from numpy import ndarray
 from torch.nn import functional as F
 
 from models.affect import Signal
-from training.networks.linear_part import AFFECT, EFFECT_DECAY, LinearPart
+from training.networks.linear_part import (
+    AFFECT,
+    EFFECT_DECAY,
+    LinearPart,
+    running_tastes,
+)
 from training.networks.summary import running_summary, session_sum
 from training.windows import Histories, whole_histories
 
@@ -24,29 +30,45 @@ _BATCH_SIZE: Final = 64
 
 
 def fit_linear_part(
-    part: LinearPart, histories: Histories, listeners: Int[ndarray, " b"], *, lookback: int
+    part: LinearPart,
+    histories: Histories,
+    listeners: Int[ndarray, " b"],
+    *,
+    lookback: int,
 ) -> None:
     """Fit the part to the observed feedback of the given listeners; one given twice counts twice.
 
     Labels are approached linearly around their mean, in logits: slope 1 / (mean·(1 − mean)).
     """
-    regressors, songs, session_songs, targets = _regressors(part, histories, listeners, lookback)
-    summary_width = regressors.shape[1]
+    plays = _plays(part, histories, listeners, lookback)
+    summary_width = plays.summary.shape[1]
     for signal in Signal:
-        known = ~np.isnan(targets[:, signal])
+        known = ~np.isnan(plays.targets[:, signal])
         if not known.any():
             continue
-        song = session_songs if AFFECT.start <= signal < AFFECT.stop else songs
-        design = np.hstack([regressors[known], song[known]]).astype(np.float64)
-        label = targets[known, signal].astype(np.float64)
+        is_affect = AFFECT.start <= signal < AFFECT.stop
+        song = plays.session_songs if is_affect else plays.song
+        match = plays.match[:, :0] if is_affect else plays.match
+        columns = [plays.summary, match, song]
+        design = np.hstack([each[known] for each in columns]).astype(np.float64)
+        label = plays.targets[known, signal].astype(np.float64)
         mean = float(label.mean().clip(0.02, 0.98))
-        penalty = np.repeat([SUMMARY_PENALTY, SONG_PENALTY], [summary_width, song.shape[1]])
-        scale = np.hstack([_spread(design[:, :summary_width]), np.repeat(_spread(songs).mean(), song.shape[1])])
-        slopes = _ridge(design, label, penalty=penalty, scale=scale) / (mean * (1 - mean))
-        offset = np.log(mean / (1 - mean)) - design.mean(axis=0) @ slopes
-        part.summary[:, signal] = torch.from_numpy(slopes[:summary_width]).float()
-        part.song[:, signal] = torch.from_numpy(slopes[summary_width:]).float()
-        part.offset[signal] = float(offset)
+        loud = np.full(song.shape[1], _spread(plays.song).mean())  # one scale: a sum of songs is no louder a song
+        slopes = _ridge(
+            design,
+            label,
+            penalty=np.repeat(
+                [SUMMARY_PENALTY, SUMMARY_PENALTY, SONG_PENALTY],
+                [each.shape[1] for each in columns],
+            ),
+            scale=np.hstack([_spread(design[:, : -song.shape[1]]), loud]),
+        ) / (mean * (1 - mean))
+        summary, taste, effect = np.split(slopes, [summary_width, summary_width + match.shape[1]])
+        part.summary[:, signal] = torch.from_numpy(summary).float()
+        part.song[:, signal] = torch.from_numpy(effect).float()
+        if not is_affect:
+            part.taste[:, signal] = torch.from_numpy(taste).float()
+        part.offset[signal] = float(np.log(mean / (1 - mean)) - design.mean(axis=0) @ slopes)
 
 
 def _ridge(
@@ -68,12 +90,22 @@ def _spread(columns: Float[ndarray, "T X"]) -> Float[ndarray, " X"]:
     return np.where(spread > 1e-6, spread, 1.0)
 
 
-def _regressors(
-    part: LinearPart, histories: Histories, listeners: Int[ndarray, " b"], lookback: int
-) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Return, for every play: the summary before it, its song, its session's faded songs, its feedback."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Plays:
+    """P plays with feedback, and what was known before each."""
+
+    summary: Float[ndarray, "P S"]
+    match: Float[ndarray, "P 2"]
+    """The product of the song with taste by engagement, and with taste by rating."""
+    song: Float[ndarray, "P K"]
+    session_songs: Float[ndarray, "P K"]
+    """The faded sum of the session's songs, this one included."""
+    targets: Float[ndarray, "P 4"]
+
+
+def _plays(part: LinearPart, histories: Histories, listeners: Int[ndarray, " b"], lookback: int) -> _Plays:
     reading = whole_histories(histories, listeners, lookback=lookback)
-    parts: list[list[ndarray]] = [[], [], [], []]
+    columns: dict[str, list[ndarray]] = {field.name: [] for field in fields(_Plays)}
     with torch.no_grad():
         for begin in range(0, len(reading.windows), _BATCH_SIZE):
             rows = np.arange(begin, min(begin + _BATCH_SIZE, len(reading.windows)))
@@ -81,8 +113,15 @@ def _regressors(
             counts, _ = reading.reads(rows)
             counts = counts & ~np.isnan(batch.targets.numpy()).all(axis=2)
             before = F.pad(running_summary(batch.features, part.standard), (0, 0, 1, 0))[:, :-1]
-            heard = session_sum(batch.song, batch.features, decay=EFFECT_DECAY)
-            for rows_of, column in zip(parts, (before, batch.song, heard, batch.targets), strict=True):
-                rows_of.append(column.numpy()[counts])
-    summary, songs, session_songs, targets = (np.concatenate(rows_of) for rows_of in parts)
-    return summary, songs, session_songs, targets
+            tastes = running_tastes(batch.song, batch.features, part.standard)  # (B, L, 2, K)
+            tastes = F.pad(tastes, (0, 0, 0, 0, 1, 0))[:, :-1]
+            known = {
+                "summary": before,
+                "match": (tastes * batch.song[:, :, None]).sum(dim=-1),
+                "song": batch.song,
+                "session_songs": session_sum(batch.song, batch.features, decay=EFFECT_DECAY),
+                "targets": batch.targets,
+            }
+            for name, values in known.items():
+                columns[name].append(values.numpy()[counts])
+    return _Plays(**{name: np.concatenate(parts) for name, parts in columns.items()})

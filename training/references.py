@@ -28,7 +28,9 @@ def persistence(histories: Histories, train: Int[ndarray, " b"]) -> Float[ndarra
     begin = np.repeat(histories.columns.start[:-1], histories.token_counts)
     known = last >= begin[:, None]
     return np.where(
-        known, np.take_along_axis(signals, np.maximum(last, 0), axis=0), _training_mean(histories, train)
+        known,
+        np.take_along_axis(signals, np.maximum(last, 0), axis=0),
+        _training_mean(histories, train),
     )
 
 
@@ -43,7 +45,11 @@ def listener_mean(histories: Histories, train: Int[ndarray, " b"]) -> Float[ndar
 
 
 def linear_regression(
-    histories: Histories, train: Int[ndarray, " b"], *, feature_names: tuple[str, ...], lookback: int
+    histories: Histories,
+    train: Int[ndarray, " b"],
+    *,
+    feature_names: tuple[str, ...],
+    lookback: int,
 ) -> Float[ndarray, "T 4"]:
     """Return what the world model's linear part alone predicts, fitted to the training listeners."""
     tokens = histories.tokens_of(train)
@@ -60,7 +66,8 @@ def linear_regression(
         for row in range(len(reading.windows)):
             batch = histories.batch(reading.windows.take(np.array([row])))
             counts, tokens = reading.reads(np.array([row]))
-            predicted[tokens] = part.predict(batch.song, batch.features).sigmoid().numpy()[counts]
+            state = part(batch.song, batch.features)[:, :-1]
+            predicted[tokens] = part.predict(state, batch.song).sigmoid().numpy()[counts]
     return predicted
 
 

@@ -6,6 +6,7 @@ come in as inputs; the gains of norms melt into the layer that follows; and past
 values, only the positions that somebody reads are computed.
 
 Legend: M members · B histories · L tokens · P positions read · D width · K candidates · H hidden width
+· W song width · Z state width
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,8 @@ from models.affect import SIGNALS
 from training.export.builder import Builder
 from training.export.encoder import encode
 from training.export.layers import linear, part, weights
-from training.export.summary import linear_part, running_summary
+from training.export.summary import linear_logits, linear_part, running_summary
 from training.networks.encoder import HistoryEncoder
-from training.networks.linear_part import AFFECT
 from training.networks.policy import PolicyNetwork
 from training.networks.world import Ensemble
 
@@ -24,7 +24,8 @@ from training.networks.world import Ensemble
 def world_graph(ensemble: Ensemble) -> bytes:
     """Return `world.onnx`: tokens → every member's state after them all, and before the last play."""
     encoders = [member.encoder for member in ensemble.members]
-    width, token_width = encoders[0].width, encoders[0].width + AFFECT.stop - AFFECT.start
+    width = encoders[0].width
+    token_width = width + len(ensemble.members[0].linear.song)
     axes: list[str | int] = ["B", len(encoders), ensemble.members[0].state_width]
     graph = Builder("world")
     song, features, length = _token_inputs(graph, encoders, song_width=token_width)
@@ -32,16 +33,16 @@ def world_graph(ensemble: Ensemble) -> bytes:
     read = graph("Concat", _column(graph, length), _column(graph, previous), axis=1)  # (B, P)
     summary = running_summary(graph, features, [encoder.standard for encoder in encoders])
     streams = encode(graph, encoders, part(graph, song, 3, slice(0, width)), summary, read)  # (M, B, P, D)
-    logits = linear_part(
+    linear_states = linear_part(
         graph,
         [member.linear for member in ensemble.members],
-        effect=part(graph, song, 3, slice(width, token_width)),
+        song=part(graph, song, 3, slice(width, token_width)),
         summary=summary,
         features=features,
         read=read,
     )
-    states = graph("Concat", streams, logits, axis=3)  # (M, B, P, D+4)
-    states = graph("Transpose", states, perm=[2, 1, 0, 3])  # (P, B, M, D+4)
+    states = graph("Concat", streams, linear_states, axis=3)  # (M, B, P, Z)
+    states = graph("Transpose", states, perm=[2, 1, 0, 3])  # (P, B, M, Z)
     state, previous_state = (graph("Gather", states, graph.integer(place), axis=0) for place in range(2))
     return graph.finish({"state": (state, axes), "previous_state": (previous_state, axes)})
 
@@ -52,16 +53,21 @@ def head_graph(ensemble: Ensemble) -> bytes:
     members, width, hidden = len(heads), heads[0].state_part.in_features, heads[0].state_part.out_features
     graph = Builder("head")
     state = graph.input("state", ["B", members, width])
-    song_hidden = graph.input("song_hidden", ["B", "K", members, hidden + len(SIGNALS)])
-    by_member = graph("Transpose", state, perm=[1, 0, 2])  # (M, B, D+4)
+    parts = [member.linear for member in ensemble.members]
+    song_width = len(parts[0].song)
+    song_hidden = graph.input("song_hidden", ["B", "K", members, hidden + song_width])
+    by_member = graph("Transpose", state, perm=[1, 0, 2])  # (M, B, Z)
     state_hidden = linear(graph, by_member, [head.state_part for head in heads], axes=1)  # (M, B, H)
     state_hidden = graph("Unsqueeze", state_hidden, graph.integers(2))  # (M, B, 1, H)
-    songs = graph("Transpose", song_hidden, perm=[2, 0, 1, 3])  # (M, B, K, H+4)
+    songs = graph("Transpose", song_hidden, perm=[2, 0, 1, 3])  # (M, B, K, H+W)
     hidden_layer = graph("Gelu", graph("Add", state_hidden, part(graph, songs, 3, slice(0, hidden))))
     correction = linear(graph, hidden_layer, [head.output for head in heads], axes=2)  # (M, B, K, 4)
-    state_logits = part(graph, by_member, 2, slice(width - len(SIGNALS), width))  # (M, B, 4)
-    song_logits = part(graph, songs, 3, slice(hidden, hidden + len(SIGNALS)))  # (M, B, K, 4)
-    logits = graph("Add", graph("Unsqueeze", state_logits, graph.integers(2)), song_logits)
+    logits = linear_logits(
+        graph,
+        parts,
+        state=part(graph, by_member, 2, slice(width - parts[0].state_width, width)),
+        song=part(graph, songs, 3, slice(hidden, hidden + song_width)),
+    )
     predicted = graph("Sigmoid", graph("Add", logits, correction))
     predicted = graph("Transpose", predicted, perm=[1, 0, 2, 3])  # (B, M, K, 4)
     return graph.finish({"predicted": (predicted, ["B", members, "K", len(SIGNALS)])})

@@ -9,7 +9,6 @@ from numpy import ndarray
 
 from models.bundle import Affine, Projections
 from training.export.layers import weights
-from training.networks.linear_part import AFFECT
 from training.networks.policy import PolicyNetwork
 from training.networks.reading import Reading
 from training.networks.world import Ensemble, WorldModel
@@ -47,9 +46,9 @@ def projections(
 
 def _token_part(member: WorldModel) -> Float[ndarray, "K token"]:
     """Return `WorldModel.token_part` as a matrix."""
-    return np.hstack([weights(member.encoder.song_part)[0], member.linear.song[:, AFFECT].double().numpy()])
+    return np.hstack([weights(member.encoder.song_part)[0], np.eye(len(member.linear.song))])
 
 
 def _head_part(member: WorldModel) -> Float[ndarray, "K shares"]:
     """Return `WorldModel.song_part` as a matrix."""
-    return np.hstack([weights(member.head.song_part)[0], member.linear.song.double().numpy()])
+    return np.hstack([weights(member.head.song_part)[0], np.eye(len(member.linear.song))])

@@ -1,6 +1,7 @@
 """The running summary and the world models' linear part, as graphs (`training.networks.summary`, `.linear_part`).
 
 Legend: M members · B histories · L tokens · T = L+1 positions · P positions read · F features · S summary width
+· W song width · Z width of the linear part's state · K candidates
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from models.affect import SIGNALS
 from models.tokens import BOUNDARY_FEATURE, PRESENT_FEATURES, SIGNAL_FEATURES
 from training.export.builder import Builder
 from training.export.layers import array, as_float, begin_with, by_member, part, picked, positions
-from training.networks.linear_part import AFFECT, EFFECT_DECAY, LinearPart
+from training.networks.linear_part import AFFECT, BEHAVIOUR, EFFECT_DECAY, TASTE_PRIOR_COUNT, LinearPart
 from training.networks.summary import COUNT_SCALE, DECAYS, PRIOR_COUNT
 
 
@@ -36,23 +37,58 @@ def running_summary(graph: Builder, features: str, standards: Sequence[Tensor]) 
 
 
 def linear_part(
-    graph: Builder, parts: Sequence[LinearPart], *, effect: str, summary: str, features: str, read: str
+    graph: Builder, parts: Sequence[LinearPart], *, song: str, summary: str, features: str, read: str
 ) -> str:
-    """Write the linear parts; return their logits (M, B, P, 4) after as many tokens as `read` (B, P) says.
+    """Write the linear parts; return their states (M, B, P, Z) after as many tokens as `read` (B, P) says.
 
     Args:
-        effect: the songs' effects on affect, (M, B, L, 2).
-        summary: the running summary, (M or 1, B, L, S).
+        song: the songs themselves, (M, B, L, W).
+        summary: the running summary, (M or 1, B, L, S); it begins with the standardised features.
     """
     said = graph("MatMul", summary, graph.floats(by_member([each.summary for each in parts], axes=1)))
+    effect = graph("MatMul", song, graph.floats(by_member([each.song[:, AFFECT] for each in parts], axes=1)))
     place = np.eye(len(SIGNALS))[AFFECT] * EFFECT_DECAY  # (2, 4): one song later, in the places of affect
     left = graph("MatMul", graph("MatMul", _of_the_session(graph, features), effect), graph.floats(place))
-    nothing = np.zeros((len(parts), 1, 1, len(SIGNALS)))
-    heard = begin_with(graph, nothing, graph("Add", said, left), read)  # (M, B, T, 4)
-    pick = picked(graph, positions(graph, heard, 2), read)
-    return graph(
-        "Add", graph("MatMul", pick, heard), graph.floats(by_member([each.offset for each in parts], axes=2))
-    )
+    wanted = _wanted(graph, parts, song=song, summary=summary, features=features)
+    state = graph("Concat", graph("Add", said, left), *wanted, axis=3)  # (M, B, L, Z)
+    state = begin_with(graph, np.zeros((len(parts), 1, 1, parts[0].state_width)), state, read)  # (M, B, T, Z)
+    pick = picked(graph, positions(graph, state, 2), read)
+    offset = by_member([each.offset for each in parts], axes=2)  # (M, 1, 1, 4)
+    offset = np.pad(offset, [(0, 0)] * 3 + [(0, parts[0].state_width - len(SIGNALS))])
+    return graph("Add", graph("MatMul", pick, state), graph.floats(offset))
+
+
+def linear_logits(graph: Builder, parts: Sequence[LinearPart], *, state: str, song: str) -> str:
+    """Write the linear parts' logits (M, B, K, 4) of K candidates (M, B, K, W) after states (M, B, Z)."""
+    width, behaviours = len(parts[0].song), BEHAVIOUR.stop - BEHAVIOUR.start
+    heard = graph("Unsqueeze", part(graph, state, 2, slice(0, len(SIGNALS))), graph.integers(2))  # (M, B, 1, 4)
+    wanted = part(graph, state, 2, slice(len(SIGNALS), parts[0].state_width))
+    wanted = graph("Reshape", wanted, graph.integers(0, 0, behaviours, width))
+    wanted = graph("Transpose", wanted, perm=[0, 1, 3, 2])  # (M, B, W, 2)
+    own = graph("MatMul", song, graph.floats(by_member([each.song for each in parts], axes=1)))
+    match = graph("MatMul", graph("MatMul", song, wanted), graph.floats(np.eye(len(SIGNALS))[BEHAVIOUR]))
+    return graph("Add", heard, graph("Add", own, match))
+
+
+def _wanted(
+    graph: Builder, parts: Sequence[LinearPart], *, song: str, summary: str, features: str
+) -> tuple[str, str]:
+    """Write the tastes that the candidate will meet for its engagement and for its rating, (M, B, L, W) each."""
+    tastes = []
+    for signal in range(BEHAVIOUR.start, BEHAVIOUR.stop):
+        weighed = graph("Mul", part(graph, summary, 3, slice(signal, signal + 1)), song)  # (M, B, L, W)
+        present = PRESENT_FEATURES.start + signal
+        count = _kept(graph, part(graph, features, 2, slice(present, present + 1)), features, axis=1, decay=1.0)
+        doubted = graph("Add", count, graph.floats(np.array(TASTE_PRIOR_COUNT)))  # (B, L, 1)
+        tastes.append(graph("Div", _kept(graph, weighed, features, axis=2, decay=1.0), doubted))
+
+    def mixed(target: int) -> str:
+        shares = [by_member([each.taste[source, target] for each in parts], axes=3) for source in range(2)]
+        return graph(
+            "Add", *(graph("Mul", taste, graph.floats(share)) for taste, share in zip(tastes, shares, strict=True))
+        )
+
+    return mixed(0), mixed(1)
 
 
 def _of_the_session(graph: Builder, features: str) -> str:

@@ -17,7 +17,7 @@ from models.tokens import BOUNDARY_FEATURE, PRESENT_FEATURES, SIGNAL_FEATURES
 
 DECAYS: Final = (1.0, 0.9)
 """The weight that a token keeps for each token that follows it; 1 remembers everything alike."""
-PRIOR_COUNT: Final = 2.0
+PRIOR_COUNT: Final = 5.0
 """A mean is drawn towards the training mean, 0, as if so many observations had said so."""
 COUNT_SCALE: Final = 1 / 3
 """Brings log(1 + count) to about unit size."""

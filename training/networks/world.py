@@ -4,7 +4,7 @@ One pass over the history, then any number of songs through the head. The head's
 [state ; song], so the song's share of it can be computed once per catalogue. Source: AMRS §3.3.
 
 Legend: B histories · L tokens · K song width · F features · M members · D encoder width · H hidden width
-· Z = D + 4 state width · U = D + 2 token part · V = H + 4 song part
+· Z state width · U = D + K token part · V = H + K song part
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from models.affect import SIGNALS
 from models.errors import ConfigError
 from training.networks.blocks import initialise
 from training.networks.encoder import EncoderConfig, HistoryEncoder
-from training.networks.linear_part import AFFECT, LinearPart
+from training.networks.linear_part import LinearPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,11 @@ class WorldModelConfig:
 
 
 class FeedbackHead(nn.Module):
-    """The linear part's logits, corrected by a light network on [state ; song]."""
+    """A light network on [state ; song], which corrects what the linear part says."""
 
     def __init__(self, *, width: int, song_width: int, hidden: int) -> None:
         """Draw the weights; before training, nothing is corrected."""
         super().__init__()
-        self.hidden = hidden
         self.state_part = nn.Linear(width, hidden)
         self.song_part = nn.Linear(song_width, hidden, bias=False)
         self.output = nn.Linear(hidden, len(SIGNALS))
@@ -51,16 +50,10 @@ class FeedbackHead(nn.Module):
         nn.init.zeros_(self.output.weight)
 
     def forward(
-        self, state: Float[Tensor, "*#shape Z"], song_part: Float[Tensor, "*#shape V"]
+        self, state: Float[Tensor, "*#shape Z"], song_part: Float[Tensor, "*#shape H"]
     ) -> Float[Tensor, "... 4"]:
-        """Return logits; leading axes broadcast.
-
-        Args:
-            state: the encoder's, then the linear part's logits.
-            song_part: the song's share of the hidden layer, then of the linear part's logits.
-        """
-        bent = F.gelu(self.state_part(state) + song_part[..., : self.hidden])
-        return state[..., -len(SIGNALS) :] + song_part[..., self.hidden :] + self.output(bent)
+        """Return the correction in logits, from the song's share of the hidden layer; leading axes broadcast."""
+        return self.output(F.gelu(self.state_part(state) + song_part))
 
 
 class WorldModel(nn.Module):
@@ -94,32 +87,25 @@ class WorldModel(nn.Module):
 
     @property
     def state_width(self) -> int:
-        """D + 4."""
-        return self.config.encoder.width + len(SIGNALS)
+        """Z: the encoder's state, then the linear part's."""
+        return self.encoder.width + self.linear.state_width
 
     def token_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape U"]:
-        """Return a song's share of its token, then its effect on affect: all that the history side needs."""
-        return torch.cat([self.encoder.song_part(song), song @ self.linear.song[:, AFFECT]], dim=-1)
+        """Return a song's share of its token, then the song itself: all that the history side of a graph needs."""
+        return torch.cat([self.encoder.song_part(song), song], dim=-1)
 
     def song_part(self, song: Float[Tensor, "*shape K"]) -> Float[Tensor, "*shape V"]:
-        """Return a song's share of the head's hidden layer, then of the linear part: all the head needs."""
-        return torch.cat([self.head.song_part(song), song @ self.linear.song], dim=-1)
+        """Return a song's share of the hidden layer, then the song itself: all that the head of a graph needs."""
+        return torch.cat([self.head.song_part(song), song], dim=-1)
 
     def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 Z"]:
         """Return the state after every prefix of each history, the empty one first."""
-        return self.encode(self.token_part(song), features)
-
-    def encode(
-        self, token_part: Float[Tensor, "B L U"], features: Float[Tensor, "B L F"]
-    ) -> Float[Tensor, "B L+1 Z"]:
-        """Return the same from token parts that were computed before: what an exported graph is given."""
-        width = self.encoder.width
-        stream = self.encoder.encode(token_part[..., :width], features)  # (B, L+1, D)
-        return torch.cat([stream, self.linear(token_part[..., width:], features)], dim=-1)
+        return torch.cat([self.encoder(song, features), self.linear(song, features)], dim=-1)
 
     def predict(self, state: Float[Tensor, "*left Z"], song: Float[Tensor, "*right K"]) -> Float[Tensor, "... 4"]:
         """Return the logits of the four signals if that song is played next; leading axes broadcast."""
-        return self.head(state, self.song_part(song))
+        linear = self.linear.predict(state[..., self.encoder.width :], song)
+        return linear + self.head(state, self.head.song_part(song))
 
     def forward(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L 4"]:
         """Return, for every token, the logits of its feedback given the tokens before it and its own song."""

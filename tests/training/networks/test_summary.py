@@ -20,15 +20,15 @@ def tokens(engagements: list[float | None]) -> torch.Tensor:
 
 
 def test_matches_the_means_worked_by_hand():
-    """Two prior counts of 0: 1/(1+2), then 1/3 again where nothing is said, then (1 + .5)/(2 + 2) = .375.
+    """Five prior counts of 0: 1/(1+5), again 1/6 where nothing is said, then (1 + .5)/(2 + 5) = .2142857.
 
-    Recent ones fade by .9: 1/3; .9/(.9+2) = .3103448; (.81 + .5)/(1.81 + 2) = .3438320.
+    Recent ones fade by .9: 1/6; .9/(.9+5) = .1525424; (.81 + .5)/(1.81 + 5) = .1923642.
     """
     summary = running_summary(tokens([1.0, None, 0.5]), torch.eye(F))
 
     assert summary.shape[-1] == summary_width(F)
-    assert_close(summary[0, :, F], torch.tensor([1 / 3, 1 / 3, 0.375]))
-    assert_close(summary[0, :, F + 8], torch.tensor([1 / 3, 0.3103448, 0.3438320]))
+    assert_close(summary[0, :, F], torch.tensor([1 / 6, 1 / 6, 0.2142857]))
+    assert_close(summary[0, :, F + 8], torch.tensor([1 / 6, 0.1525424, 0.1923642]))
 
 
 def test_counts_are_told_beside_the_means():
@@ -41,7 +41,7 @@ def test_means_are_of_standardised_signals():
     doubled = torch.eye(F)
     doubled[0, 0] = 2.0
 
-    assert_close(running_summary(tokens([1.0]), doubled)[0, :, F], torch.tensor([2 / 3]))
+    assert_close(running_summary(tokens([1.0]), doubled)[0, :, F], torch.tensor([2 / 6]))
 
 
 def test_a_session_forgets_the_songs_of_the_one_before():

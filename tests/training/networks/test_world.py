@@ -25,7 +25,7 @@ def fresh(seed: int = 0) -> WorldModel:
 def drawn_far(seed: int = 0) -> WorldModel:
     """Return a model whose every weight, the linear part's too, is far from its beginning."""
     model, random = fresh(seed), torch.Generator().manual_seed(seed)
-    linear = [model.linear.summary, model.linear.song, model.linear.offset]
+    linear = [model.linear.summary, model.linear.song, model.linear.taste, model.linear.offset]
     with torch.no_grad():
         for weights in (*model.parameters(), *linear):
             weights.add_(0.1 * torch.randn(weights.shape, generator=random))
