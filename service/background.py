@@ -15,7 +15,8 @@ _log = structlog.get_logger("amrs.background")
 async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds: float) -> AsyncIterator[None]:
     """Repeat an act every so many seconds, beginning after as many, until the block ends.
 
-    An act that meets an outage is logged and tried again in its turn; any other error ends the repetition.
+    An act that meets an outage, or an error that nobody expected, is logged and tried again in its turn: a worker
+    that stopped following SQL in silence would answer for ever from what was.
     """
 
     async def for_ever() -> None:
@@ -25,6 +26,8 @@ async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds:
                 await act()
             except Unavailable as problem:
                 _log.warning("not done now", task=name, reason=str(problem))
+            except Exception:  # noqa: BLE001  see above
+                _log.exception("not done now", task=name)
 
     task = asyncio.create_task(for_ever(), name=name)
     try:

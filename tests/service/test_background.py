@@ -39,3 +39,18 @@ async def test_an_outage_does_not_end_the_repetition():
 
     async with repeating("try", act, seconds=0.001):
         await asyncio.wait_for(recovered.wait(), timeout=10)
+
+
+async def test_an_unexpected_error_does_not_end_the_repetition_either():
+    attempts = 0
+    recovered = asyncio.Event()
+
+    async def act() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise OSError("a file of the bundle cannot be read")
+        recovered.set()
+
+    async with repeating("try", act, seconds=0.001):
+        await asyncio.wait_for(recovered.wait(), timeout=10)
