@@ -133,8 +133,8 @@ class NegativeHistoryPairs:
 
     candidate_count: int = 64
     """M: half nearest neighbours of the rejected song, half uniform over the catalogue."""
-    standards: Standards = Standards(caution=0.0, least_agreement=0.51)
-    """The paper has one world model: no pessimism."""
+    standards: Standards = Standards(caution=0.0, least_margin=0.0, least_agreement=0.51)
+    """The paper has one world model and no least margin: no pessimism, and any gain makes a pair."""
 
     def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
         """Return which songs were disliked or hardly heard."""
