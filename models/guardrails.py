@@ -66,6 +66,9 @@ RUNG_RULES: Final = {
 }
 """What binds on each rung: known-safe and approved songs were allowed by people, not by predictions."""
 
+WIDER: Final = 4
+"""How many times as many candidates the ladder's second rung looks at."""
+
 Above = Annotated[float, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]

@@ -20,6 +20,7 @@ from numpy import ndarray
 from models.catalogue import Catalogue
 from models.context import ContextSchema
 from models.guardrails import (
+    WIDER,
     Candidates,
     Choice,
     GuardrailTable,
@@ -40,8 +41,6 @@ from training.trained import PolicyOver, WorldOver, WorldStates
 
 RUNGS: Final = tuple(Rung)
 """The ladder's rungs in order; rollouts store a rung as its place here."""
-WIDER: Final = 4
-"""How many times as many candidates the second rung looks at (SAFETY)."""
 _USUAL_SECONDS: Final = 240.0
 """How long a song is taken to last where the catalogue does not know."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from models.guardrails import Candidates, Rung
+from models.guardrails import WIDER, Candidates, Rung
 from models.listening import NO_SONG
 from service.live.engine import Engine
 from service.recommend.encode import Encoded
@@ -14,9 +14,6 @@ from service.recommend.guard import candidates
 from service.recommend.match import match
 from service.recommend.stopwatch import Stopwatch
 from service.recommend.view import View
-
-WIDER = 4
-"""How many times as many candidates the second rung asks for (SAFETY)."""
 
 
 def ladder(
