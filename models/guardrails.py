@@ -5,10 +5,10 @@ where a number that a rule needs is not finite, that rule forbids. `choose` then
 in the policy's order, and reorders near ties only for the coverage floor.
 
 A *step* is the change of the world model's affect estimate that a candidate would bring; its *spread* is the
-standard deviation of that difference over the ensemble, so that what members share cancels. Before a session's
-first play the step is taken from what the models expect of the average song, given the report: both ends of a
-step come from the same model, and a model's pull toward the mean is no step. The report itself is the anchor
-of the envelope (docs/decisions/guardrail-limits.md).
+standard deviation of that difference over the ensemble, so that what members share cancels. Right after a report
+(before a session's first play, say) the step is taken from what the models expect of the average song, given the
+report: both ends of a step come from the same model, and its pull toward the mean is no step. The report itself
+is the anchor of the envelope (docs/decisions/guardrail-limits.md).
 
 Legend: B listeners · K candidates · M ensemble members · R songs offered lately · last axis 2: valence, arousal
 """
@@ -185,7 +185,7 @@ class Standing:
     """Where each listener stands when the next song is chosen."""
 
     estimate: Float[ndarray, "B M 2"]
-    """Affect after the last play, by each member; before the first play of a session, of the average song."""
+    """Affect after the last play, by each member; right after a report, what is expected of the average song."""
     anchor: Float[ndarray, "B 2"]
     """The last report of the session; the population's prior while there is none."""
     reported: Bool[ndarray, " B"]

@@ -60,13 +60,14 @@ CHOICE_SHARE: Final = 0.25
 _FEWEST_PLAYS: Final = 3
 _APPROVED_COUNT: Final = 40
 _QUIET_SHARE: Final = 1 / 3
-_LEAST_LIMIT: Final = 0.01
+_LEAST_LIMIT: Final = 0.03
+"""A quarter of a point on the nine-point manikin: nobody could report a smaller step."""
 _ROWS: Final = 1024
 _SHOWN_DIGITS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LoggedSteps:
+class ProposedSteps:
     """What Copycat's candidates would do in S logged situations, session starts as often as in the log."""
 
     steps: Steps
@@ -74,7 +75,7 @@ class LoggedSteps:
 
 
 def derive_limits(
-    logged: LoggedSteps,
+    proposed: ProposedSteps,
     *,
     support: Float[ndarray, "G D"],
     priors: dict[str, tuple[float, float]],
@@ -83,24 +84,26 @@ def derive_limits(
     """Return limits for every population and mode; all modes' situations together, since each has too few.
 
     Args:
-        logged: of training listeners.
+        proposed: to training listeners.
         support: the training songs in the support map.
         priors: `mean_reports`.
         approved: `approved_songs`.
     """
     distances = leave_one_out_distances(support)
     table = {
-        population.label: {mode.label: _limits(logged, mode, strictness, distances) for mode in Mode}
+        population.label: {mode.label: _limits(proposed, mode, strictness, distances) for mode in Mode}
         for population, strictness in STRICTNESS.items()
     }
     return GuardrailTable(limits=table, prior=priors, approved=approved)
 
 
-def _limits(logged: LoggedSteps, mode: Mode, strictness: Strictness, distances: Float[ndarray, " G"]) -> Limits:
+def _limits(
+    proposed: ProposedSteps, mode: Mode, strictness: Strictness, distances: Float[ndarray, " G"]
+) -> Limits:
     """Return the limits of one mode at one strictness."""
-    valence, arousal = logged.steps.step.transpose(2, 0, 1)  # (S, K) each
-    doubt = CAUTION * logged.steps.spread
-    away = np.abs(logged.steps.estimate[..., 1] - logged.standing.anchor[:, None, 1])
+    valence, arousal = proposed.steps.step.transpose(2, 0, 1)  # (S, K) each
+    doubt = CAUTION * proposed.steps.spread
+    away = np.abs(proposed.steps.estimate[..., 1] - proposed.standing.anchor[:, None, 1])
 
     def limit(needed: Float[ndarray, "S K"], *, against: bool = False) -> float:
         share = strictness.share_allowed_against if against else strictness.share_allowed

@@ -420,14 +420,36 @@ def _write(record: Rollouts, step: int, active: Int[ndarray, " B"], play: _Play)
     record.rung[active, step] = play.rung
 
 
-def logged_candidates(
+def proposals(
     policy: Policy, start: Start, setting: Setting, rng: np.random.Generator
 ) -> tuple[Candidates, Standing]:
-    """Return what a policy would propose at each start, and where the listeners stand."""
-    moment = _moment(start.listening, setting, rng)
-    scores = policy.scores(moment)
-    rows = best_rows(scores, setting.candidate_count)
-    candidates = _candidates(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
-    now = _now(start.listening, setting)
-    standing = standing_of(start.listening, moment.states, setting.world, setting.catalogue, setting.table, now)
-    return candidates, standing
+    """Return what a policy would propose at each start and at each step it would then take, unguarded.
+
+    One row per start and step, R·T in all: the moments on which limits must leave something to play.
+    """
+    listening, now = start.listening, _now(start.listening, setting)
+    offered = np.full((listening.listener_count, setting.song_count), NO_SONG)
+    proposed: list[tuple[Candidates, Standing]] = []
+    for step in range(setting.song_count):
+        moment = _moment(listening, setting, rng)
+        scores = policy.scores(moment)
+        np.put_along_axis(scores, offered[:, :step], -np.inf, axis=1)
+        rows = best_rows(scores, setting.candidate_count)
+        candidates = _candidates(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
+        standing = standing_of(listening, moment.states, setting.world, setting.catalogue, setting.table, now)
+        proposed.append((candidates, standing))
+        song = rows[:, 0]
+        engagement = candidates.predicted[:, :, 0, 0].mean(axis=1).astype(np.float32)
+        listening = listening.with_play(setting.catalogue.keys[song], engagement, now)
+        now = now + _seconds(setting.catalogue, song)
+        offered[:, step] = song
+    return _joined([each for each, _ in proposed]), _joined([each for _, each in proposed])
+
+
+Joined = TypeVar("Joined", Candidates, Standing)
+
+
+def _joined(parts: list[Joined]) -> Joined:
+    """Return the rows of all parts, one part after another."""
+    names = [column.name for column in fields(parts[0])]
+    return type(parts[0])(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})

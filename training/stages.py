@@ -17,7 +17,7 @@ from models.listening import Mode, Population
 from models.tokens import tokenise
 from training.card import COPYCAT, DPO
 from training.gate import Measured, Violations
-from training.limits import LoggedSteps, approved_songs, derive_limits, mean_reports, nearest_distances
+from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports, nearest_distances
 from training.material import Material
 from training.metrics.prediction import PredictionScores, pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
@@ -28,7 +28,7 @@ from training.rollout import (
     Rollouts,
     Setting,
     Start,
-    logged_candidates,
+    proposals,
     roll_out,
 )
 from training.situations import StartWindows, listening_in
@@ -69,14 +69,14 @@ def first_limits(
     preset: Preset,
     rng: np.random.Generator,
 ) -> GuardrailTable:
-    """Return the limits that what Copycat would play to training listeners suggests."""
+    """Return the limits that what Copycat would play to training listeners, over some songs, suggests."""
     train = material.listening.select(material.split.train)
     priors = mean_reports(train)
     setting = setting_with(material, world, preset, _no_limits(priors))
-    candidates, standing = logged_candidates(copycat, start_of(material, windows), setting, rng)
+    candidates, standing = proposals(copycat, start_of(material, windows), setting, rng)
     songs = material.log.songs
     return derive_limits(
-        LoggedSteps(steps=affect_steps(candidates, standing), standing=standing),
+        ProposedSteps(steps=affect_steps(candidates, standing), standing=standing),
         support=world.songs[material.heard],
         priors=priors,
         approved=approved_songs(

@@ -1,8 +1,9 @@
 """Where listeners stand when the next song is chosen, read off their listening: the guardrails' `Standing`.
 
-The estimate is the world model's prediction for the last play from the history before it; before a session's
-first play, what it expects of the average song, so that both ends of a step come from the same model. The
-anchor is the last report of the session; without one, the population's prior (SAFETY, Words).
+The estimate is the world model's prediction for the last play from the history before it. Where the listener's
+own word is newer (before a session's first play, or after a song they reported on) it is what the model expects
+of the average song, so that both ends of a step come from the same model and know the same. The anchor is the
+last report of the session; without one, the population's prior (SAFETY, Words).
 
 Legend: B listeners · M ensemble members · R songs offered lately · N songs · last axis 2: valence, arousal
 """
@@ -41,6 +42,16 @@ def last_songs(listening: Listening) -> Int[ndarray, " B"]:
     has_play = end > listening.play_start[last]
     song[has_play] = listening.song[end[has_play] - 1]
     return song
+
+
+def last_reports(listening: Listening) -> Float[ndarray, "B 2"]:
+    """Return what was reported after the last song of each listener's last session; NaN where nothing was."""
+    last = listening.session_start[1:] - 1
+    end = listening.play_start[last + 1]
+    report = np.full((listening.listener_count, 2), np.nan)
+    has_play = end > listening.play_start[last]
+    report[has_play] = listening.feedback[end[has_play] - 1, AFFECT]
+    return report
 
 
 def anchors(
@@ -83,7 +94,8 @@ def standing_of(
     last = catalogue.rows(last_songs(listening))
     after_play = world.predicted(states.before_last_play, last[:, None])[:, :, 0, AFFECT]  # (B, M, 2)
     average_song = world.predicted_average(states.now)[..., AFFECT]  # (B, M, 2)
-    estimate = np.where((last == NO_SONG)[:, None, None], average_song, after_play)
+    said_last = (last == NO_SONG) | ~np.isnan(last_reports(listening)[:, 0])
+    estimate = np.where(said_last[:, None, None], average_song, after_play)
     song, hours = recent_songs(listening, now)
     rows = catalogue.rows(song)
     return Standing(

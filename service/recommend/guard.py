@@ -27,13 +27,14 @@ def limits_of(engine: Engine, view: View) -> Limits:
 def standing(engine: Engine, view: View, encoded: Encoded, *, now: float) -> tuple[Standing, str]:
     """Return where the listener stands, and where the affect estimate came from (SAFETY, Words).
 
-    After a play, the estimate is each world model's prediction for that very play. Before the session's first
-    play it is the report, or the population's prior, which is the anchor; steps are then taken from what each
-    world model expects of the average song, so that both ends of a step come from the same model.
+    After a play, the estimate is each world model's prediction for that very play. Where the listener's own
+    word is newer (before the session's first play, or after a song they reported on) it is that report, or the
+    population's prior, which is the anchor; steps are then taken from what each world model expects of the
+    average song, so that both ends of a step come from the same model and know the same.
     """
     report = last_report(view.listening)
     anchor = engine.bundle.guardrails.prior_for(_population(view.listening)) if report is None else report
-    if _plays_in_session(view.listening):
+    if _has_played_since_report(view.listening):
         source = "world_model"
         estimate = _estimate_of_last_play(engine, encoded)
     else:
@@ -93,8 +94,11 @@ def _population(listening: Listening) -> Population:
     return Population(int(listening.population[0]))
 
 
-def _plays_in_session(listening: Listening) -> int:
-    return int(listening.play_start[-1] - listening.play_start[-2]) if listening.session_count else 0
+def _has_played_since_report(listening: Listening) -> bool:
+    """Whether the session's last play is newer than anything the listener said of their affect in it."""
+    if not listening.session_count or listening.play_start[-1] == listening.play_start[-2]:
+        return False
+    return bool(np.isnan(listening.report[-1]).any())
 
 
 def _expected_of_average_song(engine: Engine, encoded: Encoded) -> Float[ndarray, "1 M 2"]:

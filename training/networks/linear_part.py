@@ -31,7 +31,7 @@ from training.networks.summary import (
 )
 
 EFFECT_DECAY: Final = 0.95
-"""The share of a song's effect on affect that is left one song later; valence and arousal R² stay within .005 from 0.9 to 1."""
+"""The share of a song's effect on affect left one song later; affect R² stays within .005 from 0.9 to 1."""
 TASTE_PRIOR_COUNT: Final = 16.0
 """A taste is drawn towards none as if so many songs had been met with indifference."""
 BEHAVIOUR: Final = slice(Signal.ENGAGEMENT, Signal.RATING + 1)
