@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from service.api.fields import (
     EXPECTED,
+    Figure,
     Id,
     Incoming,
     ModeName,
@@ -70,15 +71,15 @@ class SongView(Outgoing):
 class IntervalView(Outgoing):
     """A predicted signal and where, by calibration, the truth is likely to lie."""
 
-    mean: float
-    low: float
-    high: float
+    mean: Figure
+    low: Figure
+    high: Figure
 
 
 class ProbabilityView(Outgoing):
     """The predicted probability of a like."""
 
-    probability: float
+    probability: Figure
 
 
 class PredictedView(Outgoing):

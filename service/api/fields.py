@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -111,6 +112,15 @@ class Incoming(BaseModel):
     """A body, or a part of one, that a caller sends: nothing is converted, nothing unknown is passed over."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def six_decimals(number: float) -> float:
+    """Return a number with the six decimals that single precision means; 0.4, not 0.4000000059604645."""
+    return round(number, 6)
+
+
+Figure = Annotated[float, AfterValidator(six_decimals)]
+"""A number that models computed, as it goes out. The record keeps every bit."""
 
 
 class Outgoing(BaseModel):

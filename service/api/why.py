@@ -8,7 +8,7 @@ from models.affect import Signal
 from models.decision import Decision, Trial, replay, unpack_decision
 from models.guardrails import Choice, rules_of
 from models.listening import NO_SONG
-from service.api.fields import Outgoing, Time
+from service.api.fields import Outgoing, Time, six_decimals
 from service.errors import UnknownRecommendation
 from service.journal.recommendations import RecordedDecision
 
@@ -138,4 +138,4 @@ def _candidates(trial: Trial, choice: Choice, song_id_of: SongIdOf) -> list[Cand
 def _number(value: SupportsFloat) -> float | None:
     """Return a number that JSON has, or nothing."""
     number = float(value)
-    return number if isfinite(number) else None
+    return six_decimals(number) if isfinite(number) else None

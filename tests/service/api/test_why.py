@@ -11,6 +11,7 @@ def test_tells_the_whole_decision(client, listener):
     assert why["song_id"] == song["song"]["song_id"]
     assert (why["mode"], why["history_length"], why["state"]) == ("calm", 1, "offered")
     assert why["estimate"]["source"] == "world_model"
+    assert why["estimate"]["valence"] == round(why["estimate"]["valence"], 6)
     assert why["probability"] == "deterministic"
     assert why["limits"]["arousal_rise"] == 0.5
     candidates = why["candidates"]
