@@ -83,7 +83,7 @@ DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder tha
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="As `amrs models list` names it.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The new log's folder.")]
 MappingOption = Annotated[Path, typer.Option("--mapping", help="The TOML file that says which column is what.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed gives the same numbers.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")]
 
 
 @logs.command("simulate")

@@ -59,7 +59,7 @@ class LogError(DataError):
         rest = len(self.complaints) - len(shown)
         if rest:
             shown.append(f"  ... and {rest} further complaints")
-        super().__init__("\n".join([f"{name}: {len(self.complaints)} complaints", *shown]))
+        super().__init__("\n".join([f"{name}: complaints: {len(self.complaints)}", *shown]))
 
 
 class UnknownSong(DataError):
