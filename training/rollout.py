@@ -36,7 +36,7 @@ from models.listening import NO_SONG, Listening, Mode, Population, song_keys
 from models.tokens import Tokens, tokenise
 from models.utility import LinearUtility, TargetUtility
 from training.platform.truth import TrueState, Truth
-from training.standing import current_modes, standing_of
+from training.standing import current_modes, last_plays, standing_of
 from training.trained import PolicyOver, WorldOver, WorldStates
 
 RUNGS: Final = tuple(Rung)
@@ -378,12 +378,11 @@ def _limits(listening: Listening, mode: Int[ndarray, " B"], table: GuardrailTabl
 
 def _now(listening: Listening, setting: Setting) -> Float[ndarray, " B"]:
     """Return when each next song begins: when the last one ended, in Unix seconds; else at the session's start."""
-    last = listening.session_start[1:] - 1
-    end = listening.play_start[last + 1]
-    has_play = np.flatnonzero(end > listening.play_start[last])
-    now = listening.started_at[last].copy()
-    played_at = listening.played_at[end[has_play] - 1]
-    ended = played_at + _seconds(setting.catalogue, setting.catalogue.rows(listening.song[end[has_play] - 1]))
+    play = last_plays(listening)
+    has_play = np.flatnonzero(play >= 0)
+    now = listening.started_at[listening.session_start[1:] - 1].copy()
+    songs = setting.catalogue.rows(listening.song[play[has_play]])
+    ended = listening.played_at[play[has_play]] + _seconds(setting.catalogue, songs)
     now[has_play] = np.where(np.isnan(ended), now[has_play], ended)
     return now
 

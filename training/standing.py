@@ -24,33 +24,34 @@ RECENT_SONGS: Final = 64
 _HOUR_SECONDS: Final = 3600.0
 
 
-def current_modes(listening: Listening) -> Int[ndarray, " B"]:
-    """Return the mode in force for each listener: that of the last play, or in which the session began."""
+def last_plays(listening: Listening) -> Int[ndarray, " B"]:
+    """Return the place of the last play of each listener's last session; -1 before its first play."""
     last = listening.session_start[1:] - 1
     end = listening.play_start[last + 1]
-    has_play = end > listening.play_start[last]
-    mode = listening.mode[last].copy()
-    mode[has_play] = listening.play_mode[end[has_play] - 1]
+    return np.where(end > listening.play_start[last], end - 1, -1)
+
+
+def current_modes(listening: Listening) -> Int[ndarray, " B"]:
+    """Return the mode in force for each listener: that of the last play, or in which the session began."""
+    play = last_plays(listening)
+    mode = listening.mode[listening.session_start[1:] - 1].copy()
+    mode[play >= 0] = listening.play_mode[play[play >= 0]]
     return mode
 
 
 def last_songs(listening: Listening) -> Int[ndarray, " B"]:
     """Return the key of the last song of each listener's last session; `NO_SONG` before its first play."""
-    last = listening.session_start[1:] - 1
-    end = listening.play_start[last + 1]
+    play = last_plays(listening)
     song = np.full(listening.listener_count, NO_SONG)
-    has_play = end > listening.play_start[last]
-    song[has_play] = listening.song[end[has_play] - 1]
+    song[play >= 0] = listening.song[play[play >= 0]]
     return song
 
 
 def last_reports(listening: Listening) -> Float[ndarray, "B 2"]:
     """Return what was reported after the last song of each listener's last session; NaN where nothing was."""
-    last = listening.session_start[1:] - 1
-    end = listening.play_start[last + 1]
+    play = last_plays(listening)
     report = np.full((listening.listener_count, 2), np.nan)
-    has_play = end > listening.play_start[last]
-    report[has_play] = listening.feedback[end[has_play] - 1, AFFECT]
+    report[play >= 0] = listening.feedback[play[play >= 0], AFFECT]
     return report
 
 

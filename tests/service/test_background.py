@@ -26,7 +26,12 @@ async def test_an_act_is_repeated_until_the_block_ends():
     assert done.locked()
 
 
-async def test_an_outage_does_not_end_the_repetition():
+@pytest.mark.parametrize(
+    "problem",
+    [Unavailable("SQL does not answer"), OSError("a file of the bundle cannot be read")],
+    ids=["an outage", "an error nobody expected"],
+)
+async def test_a_failure_does_not_end_the_repetition(problem: Exception):
     attempts = 0
     recovered = asyncio.Event()
 
@@ -34,22 +39,7 @@ async def test_an_outage_does_not_end_the_repetition():
         nonlocal attempts
         attempts += 1
         if attempts < 3:
-            raise Unavailable("SQL does not answer")
-        recovered.set()
-
-    async with repeating("try", act, seconds=0.001):
-        await asyncio.wait_for(recovered.wait(), timeout=10)
-
-
-async def test_an_unexpected_error_does_not_end_the_repetition_either():
-    attempts = 0
-    recovered = asyncio.Event()
-
-    async def act() -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts < 3:
-            raise OSError("a file of the bundle cannot be read")
+            raise problem
         recovered.set()
 
     async with repeating("try", act, seconds=0.001):
