@@ -31,11 +31,12 @@ from training.metrics.prediction import PredictionScores, prediction_scores
 from training.networks.world import Ensemble
 from training.pairs import PairRecipe
 from training.platform.ceilings import Ceilings, measure_ceilings
+from training.policies.plain import Greedy, Learned, Random
+from training.policies.policy import Policy
 from training.prediction import predict_histories
 from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
-from training.rollout import Greedy, Learned, Policy, Random
 from training.situations import Situations, StartWindows, draw_choices, draw_windows, situations_in
 from training.stages import (
     first_limits,

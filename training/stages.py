@@ -16,21 +16,15 @@ from models.guardrails import AFFECT, GuardrailTable, Limits, Rung, affect_steps
 from models.listening import Mode, Population
 from models.tokens import tokenise
 from training.card import COPYCAT, DPO
+from training.choosing import Setting
 from training.gate import Measured, Violations
 from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports, nearest_distances
 from training.material import Material
 from training.metrics.prediction import PredictionScores, pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
+from training.policies.policy import Policy
 from training.presets import Preset
-from training.rollout import (
-    Advance,
-    Policy,
-    Rollouts,
-    Setting,
-    Start,
-    proposals,
-    roll_out,
-)
+from training.rollout import Advance, Rollouts, Start, proposals, roll_out
 from training.situations import StartWindows, listening_in
 from training.trained import WorldOver
 

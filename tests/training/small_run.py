@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from training.choosing import Setting
 from training.copycat import Copycat, CopycatConfig, clone_behaviour
 from training.dpo import DpoConfig
 from training.judging import serving_utility
@@ -18,8 +19,9 @@ from training.pairs import SupportPairs
 from training.platform.as_log import simulated_log
 from training.platform.parameters import PlatformParameters, sized_like_paper
 from training.platform.simulate import simulate
+from training.policies.plain import Learned
 from training.presets import Preset
-from training.rollout import Learned, Setting, Start
+from training.rollout import Start
 from training.situations import WindowConfig, draw_choices, draw_windows
 from training.stages import first_limits, setting_with, start_of
 from training.trained import PolicyOver, WorldOver, unit_targets

@@ -19,7 +19,8 @@ from tests.training import small_run
 from training.command import train_bundle
 from training.judging import serving_utility
 from training.metrics.rollouts import policy_row
-from training.rollout import Learned, roll_out
+from training.policies.plain import Learned
+from training.rollout import roll_out
 
 
 def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:

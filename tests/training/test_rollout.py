@@ -9,7 +9,9 @@ from models.guardrails import AFFECT, RUNG_RULES, GuardrailTable, Rung
 from models.listening import NO_SONG, Mode, Population
 from models.tokens import PRESENT_FEATURES, tokenise
 from tests.training import small_run
-from training.rollout import RUNGS, Greedy, Learned, Random, Rollouts, best_rows, roll_out
+from training.choosing import RUNGS, best_rows
+from training.policies.plain import Greedy, Learned, Random
+from training.rollout import Rollouts, roll_out
 
 
 def rolled(guarded: bool, *, policy=None, setting=None, seed: int = 0) -> Rollouts:
@@ -145,6 +147,14 @@ def test_a_predicted_step_is_the_change_of_the_estimate():
 
     change = rollouts.predicted[:, 1:, AFFECT] - rollouts.predicted[:, :-1, AFFECT]
     assert np.allclose(rollouts.step[:, 1:], change, atol=1e-5)
+
+
+def test_the_ranking_that_is_kept_begins_with_the_song_played_and_holds_nothing_offered_before():
+    rollouts = rolled(False)
+
+    assert np.array_equal(rollouts.ranked[..., 0], rollouts.song)
+    for rollout, ranked in zip(rollouts.song, rollouts.ranked, strict=True):
+        assert not any(np.isin(rollout[:step], ranked[step]).any() for step in range(1, len(rollout)))
 
 
 def test_the_best_rows_stand_in_the_order_of_their_scores():

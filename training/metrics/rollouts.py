@@ -16,7 +16,8 @@ from models.exposure import coverage, gini, intra_list_diversity, normalized_ent
 from models.guardrails import AFFECT, GuardrailTable, Rule, Rung, limit_columns
 from models.listening import NO_SONG, Mode, Population
 from models.utility import MODE_REGIONS, mode_aware_utility
-from training.rollout import RUNGS, Rollouts
+from training.choosing import RUNGS
+from training.rollout import Rollouts
 
 AFFECT_RULES = Rule.AROUSAL_STEP | Rule.AROUSAL_ENVELOPE | Rule.VALENCE_DROP
 
