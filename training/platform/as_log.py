@@ -3,7 +3,7 @@
 Legend: S songs
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -17,10 +17,13 @@ from models.listening import Mode, Population
 from models.log import Log
 from models.log_schema import EmbeddingSpace, LogDescription
 from training.platform.names import genre_names
+from training.platform.perturbations import Perturbation, labels_of
 from training.platform.simulate import Simulation, draw_embeddings
 
 PLATFORM: Final = "amrs simulated platform"
 """The provenance's `platform`, by which a log is known as ours."""
+PERTURBED: Final = "perturbations"
+"""Where the provenance of a perturbed platform names what was done to it; other logs have no such entry."""
 
 CONTEXT: Final = ContextSchema(fields=(ClockField(name="local_time"),))
 
@@ -29,11 +32,16 @@ _MODES: Final = np.array([mode.label for mode in Mode])
 _POPULATIONS: Final = np.array([population.label for population in Population])
 
 
-def simulated_log(simulation: Simulation) -> Log:
-    """Return the log of a simulation, with its embeddings and the provenance that recovers its truth."""
+def simulated_log(simulation: Simulation, perturbations: Sequence[Perturbation] = ()) -> Log:
+    """Return the log of a simulation, with its embeddings and the provenance that recovers its truth.
+
+    Args:
+        simulation: of the platform's own parameters, or of those perturbed as named.
+        perturbations: the ones that were made.
+    """
     embeddings = draw_embeddings(simulation)
     return Log.from_tables(
-        description=_description(simulation, embeddings),
+        description=_description(simulation, perturbations, embeddings),
         songs=_songs(simulation),
         listeners=pl.DataFrame(
             {
@@ -58,19 +66,25 @@ def song_ids(simulation: Simulation) -> list[str]:
     return [f"sim-song-{number:05d}" for number in range(simulation.size.song_count)]
 
 
-def provenance(simulation: Simulation) -> dict[str, str | int | float]:
-    """Return what fixes the simulation: platform, parameters, seed and size."""
+def provenance(simulation: Simulation, perturbations: Sequence[Perturbation] = ()) -> dict[str, str | int | float]:
+    """Return what fixes the simulation: platform, parameters, seed, size, and perturbations if there are any."""
     return {
         "platform": PLATFORM,
         "parameters": simulation.parameters.digest,
         "seed": simulation.seed,
         **asdict(simulation.size),
+        **({PERTURBED: labels_of(perturbations)} if perturbations else {}),
     }
 
 
-def _description(simulation: Simulation, embeddings: Mapping[str, Float[ndarray, "S E"]]) -> LogDescription:
+def _description(
+    simulation: Simulation,
+    perturbations: Sequence[Perturbation],
+    embeddings: Mapping[str, Float[ndarray, "S E"]],
+) -> LogDescription:
+    name = f"simulated platform, {simulation.size.listener_count} listeners, seed {simulation.seed}"
     return LogDescription(
-        name=f"simulated platform, {simulation.size.listener_count} listeners, seed {simulation.seed}",
+        name=f"{name}, {labels_of(perturbations)}" if perturbations else name,
         simulated=True,
         context=CONTEXT,
         embeddings={
@@ -81,7 +95,7 @@ def _description(simulation: Simulation, embeddings: Mapping[str, Float[ndarray,
             )
             for space, matrix in embeddings.items()
         },
-        provenance=provenance(simulation),
+        provenance=provenance(simulation, perturbations),
     )
 
 

@@ -1,5 +1,6 @@
 """`amrs logs simulate`: run the platform, write its log, say how it compares and what could be predicted."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,22 @@ from models.log import Log, refuse_occupied, write_log
 from training.platform.as_log import simulated_log
 from training.platform.ceilings import Ceilings, measure_ceilings
 from training.platform.parameters import PAPER, PlatformParameters, PlatformSize
+from training.platform.perturbations import Perturbation, perturbed
 from training.platform.simulate import Advance, simulate
 from training.platform.table_one import Statistic, count_statistics, spread_statistics
 
 
-def simulate_log(*, size: PlatformSize, seed: int, out: Path, console: Console) -> Log:
+def simulate_log(
+    *,
+    size: PlatformSize,
+    seed: int,
+    out: Path,
+    console: Console,
+    perturbations: Sequence[Perturbation] = (),
+) -> Log:
     """Run the platform, write its log to a new folder and print the report; return the log.
+
+    The ceilings are those of a predictor that knows the perturbed parameters.
 
     Raises:
         DataError: the folder exists and is not empty.
@@ -26,8 +37,9 @@ def simulate_log(*, size: PlatformSize, seed: int, out: Path, console: Console) 
     refuse_occupied(out)
     with _progress(console) as progress:
         playing = progress.add_task("listening", total=size.play_count)
-        simulation = simulate(PlatformParameters(), size, seed, _advance(progress, playing))
-        log = simulated_log(simulation)
+        parameters = perturbed(PlatformParameters(), perturbations)
+        simulation = simulate(parameters, size, seed, _advance(progress, playing))
+        log = simulated_log(simulation, perturbations)
         write_log(log, out)
         filtering = progress.add_task("ceilings", total=size.play_count)
         rng = np.random.default_rng([seed, 1])

@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.affect import SIGNALS
-from models.errors import DataError
+from models.errors import ConfigError, DataError
 from models.log import Log
 from training.platform import dynamics
-from training.platform.as_log import PLATFORM, simulated_log
+from training.platform.as_log import PERTURBED, PLATFORM, simulated_log
 from training.platform.parameters import PlatformParameters, PlatformSize
+from training.platform.perturbations import Perturbation, perturbed, read_perturbations
 from training.platform.simulate import Simulation, like_probability, simulate
 
 
@@ -128,13 +129,14 @@ def recover_truth(log: Log) -> Truth:
     """Return the truth of a simulated log, by running the platform again from the log's provenance.
 
     Raises:
-        DataError: the log is not this platform's, was made with other parameters, or is not reproduced;
-            then its truth is unknown.
+        DataError: the log is not this platform's, was made with other parameters or by an unknown
+            perturbation of ours, or is not reproduced; then its truth is unknown.
     """
     origin = log.description.provenance
     if not log.description.simulated or origin.get("platform") != PLATFORM:
         raise DataError(f"log '{log.description.name}' was not made by the simulated platform: no truth is known")
-    parameters = PlatformParameters()
+    perturbations = _perturbations(log)
+    parameters = perturbed(PlatformParameters(), perturbations)
     if origin.get("parameters") != parameters.digest:
         raise DataError(
             f"log '{log.description.name}' was simulated with parameters {origin.get('parameters')}; "
@@ -142,7 +144,7 @@ def recover_truth(log: Log) -> Truth:
         )
     size = PlatformSize(**{field.name: int(origin[field.name]) for field in fields(PlatformSize)})
     simulation = simulate(parameters, size, int(origin["seed"]))
-    again = simulated_log(simulation)
+    again = simulated_log(simulation, perturbations)
     for name in ("songs", "listeners", "sessions", "plays"):
         if not getattr(again, name).equals(getattr(log, name)):
             raise DataError(
@@ -150,3 +152,14 @@ def recover_truth(log: Log) -> Truth:
                 "its truth is unknown"
             )
     return Truth(simulation)
+
+
+def _perturbations(log: Log) -> tuple[Perturbation, ...]:
+    """Return what was done to the platform before it made the log."""
+    try:
+        return read_perturbations(str(log.description.provenance.get(PERTURBED, "")).split())
+    except ConfigError as error:
+        raise DataError(
+            f"log '{log.description.name}' was made with a perturbation that this code does not have: {error}; "
+            "its truth is unknown"
+        ) from None

@@ -10,6 +10,8 @@ from models.errors import DataError
 from models.log import read_log
 from training.platform.commands import simulate_log
 from training.platform.parameters import SIZES, sized_like_paper
+from training.platform.perturbations import read_perturbations
+from training.platform.truth import recover_truth
 
 
 def test_a_platform_is_written_and_reported(tmp_path: Path) -> None:
@@ -21,6 +23,20 @@ def test_a_platform_is_written_and_reported(tmp_path: Path) -> None:
     assert len(read_log(tmp_path / "log").listeners) == 40
     for words in ("unique songs played", "SD of valence", "knows the latent state", "observed history"):
         assert words in said.getvalue()
+
+
+def test_a_perturbed_platform_says_so(tmp_path: Path) -> None:
+    simulate_log(
+        size=sized_like_paper(40, 200),
+        seed=0,
+        out=tmp_path / "log",
+        console=Console(file=io.StringIO()),
+        perturbations=read_perturbations(["responsiveness=2"]),
+    )
+
+    written = read_log(tmp_path / "log")
+    assert written.description.provenance["perturbations"] == "responsiveness=2.0"
+    assert recover_truth(written).simulation.parameters.listeners.gain == (0.032, 0.040)
 
 
 def test_an_occupied_folder_is_refused_before_any_work(tmp_path: Path) -> None:
