@@ -87,12 +87,22 @@ SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the sa
 
 
 @logs.command("simulate")
-def simulate(out: OutOption, scale: Scale = Scale.SMALL, seed: SeedOption = 0) -> None:
+def simulate(
+    out: OutOption,
+    scale: Scale = Scale.SMALL,
+    seed: SeedOption = 0,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FACTOR", help="Halve or double a family of constants, such as noise=0.5."),
+    ] = None,
+) -> None:
     """Invent a listening platform whose truth is known, and write what it logged."""
     from training.platform.commands import simulate_log
     from training.platform.parameters import SIZES
+    from training.platform.perturbations import read_perturbations
 
-    simulate_log(size=SIZES[scale.value], seed=seed, out=out, console=terminal())
+    perturbations = read_perturbations(perturb or [])
+    simulate_log(size=SIZES[scale.value], seed=seed, out=out, console=terminal(), perturbations=perturbations)
 
 
 @importing.command("situnes")
