@@ -195,9 +195,10 @@ def verify_bundle(version: VersionArgument) -> None:
     """Check every digest, and replay the golden cases."""
     from service import operations
 
-    bundle = operations.verify_bundle(settings(), version)
+    deployment = settings()
+    bundle = operations.verify_bundle(deployment, version)
     typer.echo(f"{version} is whole, and computes here what it computed when it was made")
-    for failure in bundle.gates.failures:
+    for failure in operations.failures_of_bundle(deployment, bundle):
         typer.echo(f"gate not passed: {failure}")
 
 

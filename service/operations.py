@@ -65,6 +65,15 @@ def verify_bundle(settings: Settings, version: str) -> Bundle:
     return verified(repository_of(settings), version)
 
 
+def failures_of_bundle(settings: Settings, bundle: Bundle) -> tuple[str, ...]:
+    """Return what forbids a bundle's promotion, as sealed and as judged later; nothing if it may go live.
+
+    Raises:
+        BundleError: a later judgement cannot be read.
+    """
+    return repository_of(settings).failures(bundle)
+
+
 def promote_bundle(settings: Settings, version: str) -> BundleRecord:
     """Verify a bundle and make it live; workers follow within seconds.
 
@@ -107,8 +116,9 @@ async def promote(
     if version not in repository.versions():
         raise UnknownBundle(f"bundle {version!r} is not in the repository")
     bundle = await asyncio.to_thread(verified, repository, version)
-    if not bundle.gates.passed:
-        raise GateError(f"bundle {version!r} did not pass its gates: {'; '.join(bundle.gates.failures)}")
+    failures = await asyncio.to_thread(repository.failures, bundle)
+    if failures:
+        raise GateError(f"bundle {version!r} did not pass its gates: {'; '.join(failures)}")
     register = RegisterBundle(
         version=version,
         digest=bundle.digest,

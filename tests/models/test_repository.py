@@ -1,8 +1,13 @@
 """The repository lists what is sealed, opens it verified, and does not see what is still being written."""
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
+from models.bundle import Bundle
 from models.errors import BundleError
+from models.gates import Attestation, Gate, GateReport
 from models.repository import Repository
 from tests.bundles import seal_bundle
 
@@ -42,3 +47,59 @@ def test_an_unknown_version_is_refused_with_those_there_are(tiny_repository):
 def test_a_version_is_never_a_path(tiny_repository, version):
     with pytest.raises(BundleError, match="no bundle"):
         tiny_repository.open(version)
+
+
+@pytest.fixture
+def sealed(tmp_path) -> tuple[Repository, Bundle]:
+    """A repository of one bundle that passed."""
+    repository = Repository(tmp_path)
+    return repository, repository.open(seal_bundle(repository))
+
+
+def attest(repository: Repository, bundle: Bundle, *, passes: bool, version: str | None = None) -> Path:
+    gate = Gate(name="song order", passed=passes, required="above 0.5", measured="0.49")
+    return repository.attest(
+        Attestation(
+            version=version or bundle.version,
+            digest=bundle.digest,
+            made=datetime(2026, 12, 1, tzinfo=UTC),
+            code_version="tests",
+            data_digest="0" * 64,
+            seed=1,
+            report=GateReport(gates=(gate,)),
+        )
+    )
+
+
+def test_a_judgement_lies_beside_the_bundle_and_leaves_it_whole(sealed):
+    repository, bundle = sealed
+
+    attest(repository, bundle, passes=False)
+    again = repository.open(bundle.version)
+
+    assert repository.versions() == [bundle.version]
+    assert [each.digest for each in repository.attestations(bundle.version)] == [again.digest]
+    assert len(repository.failures(again)) == 1
+
+
+def test_the_same_judgement_twice_is_one(sealed):
+    repository, bundle = sealed
+
+    assert attest(repository, bundle, passes=True) == attest(repository, bundle, passes=True)
+    assert len(repository.attestations(bundle.version)) == 1
+    assert repository.failures(bundle) == ()
+
+
+def test_a_judgement_of_an_unknown_version_is_refused(sealed):
+    with pytest.raises(BundleError, match="to attest"):
+        attest(*sealed, passes=True, version="../elsewhere")
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("false", "true"), lambda _: "{}"])
+def test_a_judgement_that_was_altered_is_refused(sealed, change):
+    repository, bundle = sealed
+    path = attest(repository, bundle, passes=False)
+    path.write_text(change(path.read_text()))
+
+    with pytest.raises(BundleError, match=path.name):
+        repository.failures(bundle)

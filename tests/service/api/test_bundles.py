@@ -1,11 +1,13 @@
 """Bundles over HTTP: an operator's act is in SQL at once and in every worker within seconds, without a pause."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from time import monotonic, sleep
 
 import httpx
 import pytest
 
+from models.gates import Attestation, Gate, GateReport
 from models.repository import Repository
 from tests.bundles import seal_bundle
 from tests.service.homes import furnish, home_settings
@@ -91,6 +93,29 @@ def test_refuses_a_bundle_whose_gate_did_not_pass(service):
     assert refused.json()["type"] == "urn:amrs:problem:gates-not-passed"
     assert "made for tests" in refused.json()["detail"]
     assert client.get("/readyz").json()["bundle"] == before
+
+
+def test_refuses_a_bundle_that_a_later_judgement_failed(service, repository):
+    client, (_, other, another) = service
+    live = client.get("/readyz").json()["bundle"]
+    bundle = repository.open(other if other != live else another)
+    gate = Gate(name="judged later", passed=False, required="nothing", measured="nothing")
+    repository.attest(
+        Attestation(
+            version=bundle.version,
+            digest=bundle.digest,
+            made=datetime(2026, 12, 1, tzinfo=UTC),
+            code_version="tests",
+            data_digest="0" * 64,
+            seed=0,
+            report=GateReport(gates=(gate,)),
+        )
+    )
+
+    refused = client.post(f"/v1/models/{bundle.version}/stage", json={"stage": "live"})
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:amrs:problem:gates-not-passed")
+    assert "judged later" in refused.json()["detail"]
 
 
 def test_refuses_a_rollback_with_nothing_to_go_back_to(service):
