@@ -185,6 +185,48 @@ def clustered_gain_interval(
     return _percentiles(float(numbers.mean() / base.mean() - 1), top / bottom - 1, level)
 
 
+def clustered_function_interval(
+    function: Callable[[Float[ndarray, "*shape k"]], Float[ndarray, "*shape"]],
+    values: Float[ndarray, "n k"],
+    listeners: Int[ndarray, " n"],
+    *,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> Interval | None:
+    """Return the bootstrap interval of a function of k means, such as a difference of two gains.
+
+    None where the function, or more than a twentieth of its resamples, is not finite, or of fewer than two
+    listeners.
+
+    Args:
+        function: of k means in the last axis; any leading axes.
+        values: k numbers per rollout, all finite.
+        listeners: whose each row is; any whole numbers.
+        rng: draws the listeners.
+        level: the share of resampled values inside.
+        resamples: how many are drawn.
+    """
+    whole = _finite(values.ravel()).reshape(values.shape)
+    columns = [_by_listener(column, listeners) for column in whole.T]
+    count = len(columns[0][1])
+    if count < 2:
+        return None
+    sums, rows = np.stack([sums for sums, _ in columns], axis=-1), columns[0][1]  # (b, k), (b,)
+    with np.errstate(all="ignore"):
+        told = function(whole.mean(axis=0))
+        resampled = np.concatenate(
+            [
+                function(sums[draw].sum(axis=1) / rows[draw].sum(axis=1)[:, None])
+                for draw in _draws(count, resamples, rng)
+            ]
+        )
+    finite = resampled[np.isfinite(resampled)]
+    if not np.isfinite(told) or len(finite) < 0.95 * resamples:
+        return None
+    return _percentiles(float(told), finite, level)
+
+
 def clustered_statistic(
     statistic: Callable[[Int[ndarray, " m"]], float | None],
     listeners: Int[ndarray, " n"],

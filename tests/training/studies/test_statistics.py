@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from models.errors import DataError
 from training.studies.statistics import (
     PairedTest,
+    clustered_function_interval,
     clustered_gain_interval,
     clustered_interval,
     clustered_statistic,
@@ -195,3 +196,32 @@ def test_what_is_not_finite_is_refused_by_its_place():
 def test_pairs_must_be_pairs():
     with pytest.raises(DataError, match="got 2 and 1"):
         paired_t([1.0, 2.0], [1.0])
+
+
+def test_the_interval_of_a_function_of_means_is_that_of_the_gain_it_writes_down(rng):
+    """a/b − 1 of two columns of means, beside the function made for it, on the same resamples."""
+    listeners = np.repeat(np.arange(12), 3)
+    values, reference = rng.uniform(1, 2, 36), rng.uniform(1, 2, 36)
+
+    written = clustered_function_interval(
+        lambda mean: mean[..., 0] / mean[..., 1] - 1,
+        np.column_stack([values, reference]),
+        listeners,
+        rng=np.random.default_rng(3),
+    )
+    made = clustered_gain_interval(values, reference, listeners, rng=np.random.default_rng(3))
+
+    assert written is not None
+    assert made is not None
+    assert (written.mean, written.low, written.high) == pytest.approx((made.mean, made.low, made.high))
+
+
+def test_a_function_that_divides_by_nothing_has_no_interval():
+    values = np.array([[1.0, 0.0], [2.0, 0.0]])
+
+    assert (
+        clustered_function_interval(
+            lambda mean: mean[..., 0] / mean[..., 1], values, np.array([1, 2]), rng=np.random.default_rng(0)
+        )
+        is None
+    )
