@@ -24,6 +24,8 @@ PLATFORM: Final = "amrs simulated platform"
 """The provenance's `platform`, by which a log is known as ours."""
 PERTURBED: Final = "perturbations"
 """Where the provenance of a perturbed platform names what was done to it; other logs have no such entry."""
+CATALOGUE: Final = "catalogue_seed"
+"""Where the provenance names the seed of songs that another run has too; other logs have no such entry."""
 
 CONTEXT: Final = ContextSchema(fields=(ClockField(name="local_time"),))
 
@@ -73,6 +75,7 @@ def provenance(simulation: Simulation, perturbations: Sequence[Perturbation] = (
         "parameters": simulation.parameters.digest,
         "seed": simulation.seed,
         **asdict(simulation.size),
+        **({CATALOGUE: simulation.catalogue_seed} if simulation.catalogue_seed != simulation.seed else {}),
         **({PERTURBED: labels_of(perturbations)} if perturbations else {}),
     }
 

@@ -40,6 +40,8 @@ class Simulation:
     parameters: PlatformParameters
     size: PlatformSize
     seed: int
+    catalogue_seed: int
+    """Draws the songs and their embeddings; the seed itself unless two platforms share their songs."""
     songs: Songs
     listeners: Listeners
     schedule: Schedule
@@ -66,10 +68,26 @@ class Simulation:
 
 
 def simulate(
-    parameters: PlatformParameters, size: PlatformSize, seed: int, advance: Advance = quietly
+    parameters: PlatformParameters,
+    size: PlatformSize,
+    seed: int,
+    advance: Advance = quietly,
+    *,
+    catalogue_seed: int | None = None,
 ) -> Simulation:
-    """Return one run of the platform."""
-    song_rng, listener_rng, schedule_rng, choice_rng, noise_rng, habit_rng = _streams(seed)[:6]
+    """Return one run of the platform.
+
+    Args:
+        parameters: its constants.
+        size: how much is simulated.
+        seed: draws everything.
+        advance: told how many more plays are done.
+        catalogue_seed: draws the songs in the seed's place: another run's seed gives that run's songs, as far as
+            sizes and constants agree, to listeners of this one.
+    """
+    catalogue_seed = seed if catalogue_seed is None else catalogue_seed
+    song_rng = _streams(catalogue_seed)[0]
+    listener_rng, schedule_rng, choice_rng, noise_rng, habit_rng = _streams(seed)[1:6]
     songs = draw_songs(size.song_count, parameters.songs, song_rng)
     width = parameters.songs.content_width
     listeners = draw_listeners(size.listener_count, width, parameters.listeners, listener_rng)
@@ -91,6 +109,7 @@ def simulate(
         parameters=parameters,
         size=size,
         seed=seed,
+        catalogue_seed=catalogue_seed,
         songs=songs,
         listeners=listeners,
         schedule=schedule,
@@ -110,7 +129,7 @@ def simulate(
 
 def draw_embeddings(simulation: Simulation) -> dict[str, Float[ndarray, "S E"]]:
     """Return the catalogue in both simulated spaces; the same for the same simulation."""
-    mert_rng, clamp_rng = _streams(simulation.seed)[6:]
+    mert_rng, clamp_rng = _streams(simulation.catalogue_seed)[6:]
     parameters = simulation.parameters
     return {
         "mert_sim": draw_embedding(simulation.songs, parameters.mert_sim, mert_rng),

@@ -16,7 +16,7 @@ from models.affect import SIGNALS
 from models.errors import ConfigError, DataError
 from models.log import Log
 from training.platform import dynamics
-from training.platform.as_log import PERTURBED, PLATFORM, simulated_log
+from training.platform.as_log import CATALOGUE, PERTURBED, PLATFORM, simulated_log
 from training.platform.parameters import PlatformParameters, PlatformSize
 from training.platform.perturbations import Perturbation, perturbed, read_perturbations
 from training.platform.simulate import Simulation, like_probability, simulate
@@ -143,7 +143,8 @@ def recover_truth(log: Log) -> Truth:
             f"this code has {parameters.digest}: its truth is unknown"
         )
     size = PlatformSize(**{field.name: int(origin[field.name]) for field in fields(PlatformSize)})
-    simulation = simulate(parameters, size, int(origin["seed"]))
+    seed = int(origin["seed"])
+    simulation = simulate(parameters, size, seed, catalogue_seed=int(origin.get(CATALOGUE, seed)))
     again = simulated_log(simulation, perturbations)
     for name in ("songs", "listeners", "sessions", "plays"):
         if not getattr(again, name).equals(getattr(log, name)):

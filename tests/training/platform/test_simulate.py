@@ -6,6 +6,7 @@ from training.platform.as_log import simulated_log
 from training.platform.dynamics import drift, song_effect
 from training.platform.parameters import PlatformParameters, sized_like_paper
 from training.platform.simulate import Simulation, simulate
+from training.platform.truth import recover_truth
 
 
 def test_the_same_seed_gives_the_same_log_to_the_last_bit() -> None:
@@ -73,3 +74,18 @@ def test_progress_counts_every_play() -> None:
     simulate(PlatformParameters(), size, 0, told.append)
 
     assert sum(told) == size.play_count
+
+
+def test_another_runs_songs_can_be_played_to_listeners_of_ones_own() -> None:
+    first = simulated_log(simulate(PlatformParameters(), sized_like_paper(20, 150), 1))
+    fresh = simulated_log(simulate(PlatformParameters(), sized_like_paper(30, 150), 2, catalogue_seed=1))
+
+    assert fresh.songs.equals(first.songs)
+    assert all(np.array_equal(fresh.embeddings[space], first.embeddings[space]) for space in first.embeddings)
+    assert not fresh.plays.head(50).equals(first.plays.head(50))
+
+
+def test_the_truth_of_borrowed_songs_is_recovered_too() -> None:
+    log = simulated_log(simulate(PlatformParameters(), sized_like_paper(20, 150), 2, catalogue_seed=1))
+
+    assert recover_truth(log).simulation.catalogue_seed == 1
