@@ -108,6 +108,7 @@ def import_situnes(folder: Path) -> Log:
     stages = [_stage1(folder), _later_stage(folder, 2, durations), _later_stage(folder, 3, durations)]
     sessions = pl.concat([sessions for sessions, _ in stages], how="diagonal")
     plays = pl.concat([plays for _, plays in stages], how="diagonal")
+    plays = _with_propensities(plays, sessions, song_count=len(songs))
     user = pl.col("listener_id").str.strip_prefix("user-").cast(pl.Int64)
     listeners = sessions.select("listener_id").unique().sort(user)
     return Log.from_tables(
@@ -212,6 +213,7 @@ def _later_stage(
         "emo_post_valence",
         "emo_post_arousal",
         "duration",
+        "rec_type",
     )
     rows = _table(folder, f"Stage{stage}/interactions.csv", columns)
     rows = rows.with_columns(session_id=pl.format("stage{}-inter-{}", pl.lit(stage), "inter_id"))
@@ -229,10 +231,21 @@ def _later_stage(
         position=pl.lit(0, pl.Int64),
         **_play_columns(),
         engagement=(pl.col("duration") / length).clip(upper_bound=1.0),
+        random=pl.lit(stage == 3) & (pl.col("rec_type") == "Random"),
         valence=_unit(rows["emo_post_valence"]),
         arousal=_unit(rows["emo_post_arousal"]),
     )
     return sessions, plays
+
+
+def _with_propensities(plays: pl.DataFrame, sessions: pl.DataFrame, *, song_count: int) -> pl.DataFrame:
+    """Return the plays with the chance of each random one: uniform over the songs new to its listener."""
+    owned = plays.join(sessions.select("session_id", "listener_id"), on="session_id", maintain_order="left")
+    heard = pl.struct("listener_id", "song_id").is_first_distinct().cast(pl.Int64)
+    in_time = owned.with_row_index("row").sort("listener_id", "played_at", "row")
+    before = (heard.cum_sum() - heard).over("listener_id")
+    known = in_time.select("row", propensity=pl.when("random").then(1 / (song_count - before))).sort("row")
+    return plays.drop("random").with_columns(known["propensity"])
 
 
 def _time() -> pl.Expr:

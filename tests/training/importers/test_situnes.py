@@ -128,8 +128,61 @@ def test_embeds_every_song_at_a_common_scale(log):
 
 
 @needs_situnes
-def test_knows_no_propensities(log):
-    assert log.plays["propensity"].is_null().all()
+def test_knows_the_propensity_of_stage_3s_random_rows_and_of_no_other(log, folder):
+    raw = pl.read_csv(folder / "Stage3/interactions.csv").filter(pl.col("rec_type") == "Random")
+    known = log.plays.filter(pl.col("propensity").is_not_null())
+
+    assert set(known["session_id"]) == {f"stage3-inter-{record}" for record in raw["inter_id"]}
+
+
+@needs_situnes
+def test_a_propensity_is_one_over_the_songs_that_the_listener_had_not_heard(log):
+    owned = log.plays.join(log.sessions.select("session_id", "listener_id"), on="session_id")
+    for play in owned.filter(pl.col("propensity").is_not_null()).iter_rows(named=True):
+        earlier = owned.filter(
+            (pl.col("listener_id") == play["listener_id"]) & (pl.col("played_at") < play["played_at"])
+        )
+
+        assert 1 / play["propensity"] == pytest.approx(946 - earlier["song_id"].n_unique(), rel=1e-6)
+        assert play["song_id"] not in earlier["song_id"]
+
+
+@needs_situnes
+def test_stage_3_draws_as_often_the_same_song_as_uniform_draws_would(log):
+    """Among the 163 draws 15 pairs are the same song; 15.1 ± 3.9 would be among 875, the mean of the new songs."""
+    drawn = log.plays.filter(pl.col("propensity").is_not_null())["song_id"].value_counts()["count"].to_numpy()
+
+    pairs, expected = int((drawn * (drawn - 1) // 2).sum()), 163 * 162 / 2 / 875
+    assert pairs == 15
+    assert abs(pairs - expected) < 2 * expected**0.5
+
+
+@needs_situnes
+def test_stage_2_draws_from_the_listeners_own_songs_of_the_laboratory_and_not_evenly(folder, rng):
+    """250 of 259; the spread of their counts is wider than in any of 1,000 uniform draws without repetition."""
+    lab = pl.read_csv(folder / "Stage1/interactions.csv").select("user_id", "item_id")
+    rows = pl.read_csv(folder / "Stage2/interactions.csv").filter(pl.col("rec_type") == "Rand")
+    own = rows.select("user_id", "item_id").join(lab, on=["user_id", "item_id"], how="semi")
+    songs = {user: group["item_id"].to_numpy() for (user,), group in lab.group_by("user_id")}
+    drawn = dict(own["user_id"].value_counts().iter_rows())
+    place = {song: number for number, song in enumerate(sorted(set(lab["item_id"])))}
+
+    def unevenness(counts):
+        return float(((counts - expected) ** 2 / expected).sum())
+
+    expected = np.zeros(len(place))
+    for user, count in drawn.items():
+        expected[[place[song] for song in songs[user]]] += count / 20
+    uniform = []
+    for _ in range(1000):
+        counts = np.zeros(len(place))
+        for user, count in drawn.items():
+            counts[[place[song] for song in rng.choice(songs[user], count, replace=False)]] += 1
+        uniform.append(unevenness(counts))
+    found = np.bincount([place[song] for song in own["item_id"]], minlength=len(place))
+
+    assert (len(own), len(rows)) == (250, 259)
+    assert unevenness(found) > max(uniform)
 
 
 @needs_situnes
