@@ -33,8 +33,8 @@ BOUNDARY_FEATURE: Final = 8
 
 _MODE_FEATURES: Final = slice(9, 13)
 _POPULATION_FEATURES: Final = slice(13, 15)
-_CARRIED_FEATURES: Final = slice(15, 17)
-"""The report before the session; whether there is one follows it."""
+CARRIED_FEATURES: Final = slice(15, 18)
+"""The report before the session, repeated on its plays, and whether there is one."""
 _PLAYS_FEATURE: Final = 18
 _HOURS_FEATURE: Final = 19
 """The last; the context's features follow."""
@@ -156,8 +156,7 @@ def tokenise(listening: Listening, context: ContextSchema) -> TokenColumns:
     features[:, BOUNDARY_FEATURE] = song == NO_SONG
     features[:, _MODE_FEATURES] = mode[:, None] == _MODES
     features[:, _POPULATION_FEATURES] = population[:, None] == _POPULATIONS
-    features[:, _CARRIED_FEATURES] = np.where(carried_present, carried, 0)
-    features[:, _CARRIED_FEATURES.stop] = carried_present[:, 0]
+    features[:, CARRIED_FEATURES] = np.column_stack([np.where(carried_present, carried, 0), carried_present[:, 0]])
     features[:, _PLAYS_FEATURE] = np.log1p(np.minimum(plays_before, _PLAYS_CAP)) / np.log1p(_PLAYS_CAP)
     features[:, _HOURS_FEATURE] = _hours_since_session(listening, session_listener)[session_of_token]
     features[:, _HOURS_FEATURE + 1 :] = context.features(listening.context)[session_of_token]

@@ -13,6 +13,8 @@ from numpy import ndarray
 from torch.nn import functional as F
 
 from models.affect import Signal
+from models.errors import ConfigError
+from training.networks.inputs import EVERYTHING, Inputs
 from training.networks.linear_part import (
     AFFECT,
     EFFECT_DECAY,
@@ -20,13 +22,27 @@ from training.networks.linear_part import (
     running_tastes,
 )
 from training.networks.summary import running_summary, session_sum
-from training.windows import Histories, whole_histories
+from training.windows import Histories, grouped, whole_histories
 
-SUMMARY_PENALTY: Final = 100.0
-"""How many observations' worth of doubt there is about every standardised summary feature."""
-SONG_PENALTY: Final = 1000.0
-"""The same about every component of a song; songs matter less than histories (AMRS Table 3)."""
 _BATCH_SIZE: Final = 64
+_MOST_TOKENS: Final = 64 * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearFit:
+    """How strongly the ridge regressions are held back."""
+
+    summary_penalty: float = 100.0
+    """How many observations' worth of doubt there is about every standardised summary feature."""
+    song_penalty: float = 1000.0
+    """The same about every component of a song; songs matter less than histories (AMRS Table 3)."""
+
+    def __post_init__(self) -> None:
+        if not min(self.summary_penalty, self.song_penalty) > 0:
+            raise ConfigError(f"penalties must be above 0; got {self.summary_penalty} and {self.song_penalty}")
+
+
+USUAL_FIT: Final = LinearFit()
 
 
 def fit_linear_part(
@@ -35,12 +51,14 @@ def fit_linear_part(
     listeners: Int[ndarray, " b"],
     *,
     lookback: int,
+    inputs: Inputs = EVERYTHING,
+    fit: LinearFit = USUAL_FIT,
 ) -> None:
     """Fit the part to the observed feedback of the given listeners; one given twice counts twice.
 
     Labels are approached linearly around their mean, in logits: slope 1 / (mean·(1 − mean)).
     """
-    plays = _plays(part, histories, listeners, lookback)
+    plays = _plays(part, histories, listeners, lookback, inputs)
     summary_width = plays.summary.shape[1]
     for signal in Signal:
         known = ~np.isnan(plays.targets[:, signal])
@@ -58,7 +76,7 @@ def fit_linear_part(
             design,
             label,
             penalty=np.repeat(
-                [SUMMARY_PENALTY, SUMMARY_PENALTY, SONG_PENALTY],
+                [fit.summary_penalty, fit.summary_penalty, fit.song_penalty],
                 [each.shape[1] for each in columns],
             ),
             scale=np.hstack([_spread(design[:, : -song.shape[1]]), loud]),
@@ -103,23 +121,27 @@ class _Plays:
     targets: Float[ndarray, "P 4"]
 
 
-def _plays(part: LinearPart, histories: Histories, listeners: Int[ndarray, " b"], lookback: int) -> _Plays:
-    reading = whole_histories(histories, listeners, lookback=lookback)
+def _plays(
+    part: LinearPart, histories: Histories, listeners: Int[ndarray, " b"], lookback: int, inputs: Inputs
+) -> _Plays:
+    reading = whole_histories(histories, listeners, lookback=inputs.window(lookback), stride=inputs.stride)
     columns: dict[str, list[ndarray]] = {field.name: [] for field in fields(_Plays)}
     with torch.no_grad():
-        for begin in range(0, len(reading.windows), _BATCH_SIZE):
-            rows = np.arange(begin, min(begin + _BATCH_SIZE, len(reading.windows)))
-            batch = histories.batch(reading.windows.take(rows))
+        by_length = np.argsort(reading.windows.length, kind="stable")
+        for group in grouped(reading.windows.length[by_length], batch_size=_BATCH_SIZE, most_tokens=_MOST_TOKENS):
+            rows = by_length[group]
+            batch = histories.batch(reading.windows.take(rows)).shown(inputs)
             counts, _ = reading.reads(rows)
             counts = counts & ~np.isnan(batch.targets.numpy()).all(axis=2)
             before = F.pad(running_summary(batch.features, part.standard), (0, 0, 1, 0))[:, :-1]
             tastes = running_tastes(batch.song, batch.features, part.standard)  # (B, L, 2, K)
             tastes = F.pad(tastes, (0, 0, 0, 0, 1, 0))[:, :-1]
+            left = session_sum(batch.song, batch.features, decay=EFFECT_DECAY) * EFFECT_DECAY
             known = {
                 "summary": before,
-                "match": (tastes * batch.song[:, :, None]).sum(dim=-1),
-                "song": batch.song,
-                "session_songs": session_sum(batch.song, batch.features, decay=EFFECT_DECAY),
+                "match": (tastes * batch.candidate[:, :, None]).sum(dim=-1),
+                "song": batch.candidate,
+                "session_songs": batch.candidate + F.pad(left, (0, 0, 1, 0))[:, :-1],
                 "targets": batch.targets,
             }
             for name, values in known.items():

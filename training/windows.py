@@ -1,15 +1,18 @@
 """Windows: token columns cut into training batches, and whole histories read with a bounded lookback.
 
-An epoch cuts every history into consecutive windows at a fresh random phase, so every token is supervised
-exactly once an epoch and no window is a copy of another. (The paper draws five windows per listener; two
-thirds of the listeners have fewer tokens than its shortest window, so their five windows are the same: TRIAL.)
+An epoch cuts every history into consecutive windows at a fresh random phase (`CutWindows`), so every token is
+supervised exactly once an epoch and no window is a copy of another. The paper draws five windows per listener
+(`DrawnWindows`); two thirds of the listeners have fewer tokens than its shortest window, so their five windows
+are the same. Such copies are one window of weight five: the same loss for a fifth of the work.
+
 Windows of like length share a batch, which keeps padding low.
 
 Legend: B windows · L tokens · T tokens of all listeners · W windows · K song width · F features
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ from models.catalogue import gather
 from models.errors import ConfigError, UnknownSong
 from models.listening import NO_SONG
 from models.tokens import TokenColumns
+from training.networks.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,13 +32,27 @@ class Batch:
     """B windows, left-aligned; padding has zero vectors, zero features and no target."""
 
     song: Float[Tensor, "B L K"]
-    """Song vectors; zeros where a token has no song."""
+    """Song vectors of the history; zeros where a token has no song."""
+    candidate: Float[Tensor, "B L K"]
+    """The same songs as candidates, each in the place where it is predicted."""
     features: Float[Tensor, "B L F"]
     targets: Float[Tensor, "B L 4"]
     """The feedback of each token's play in `Signal` order; NaN where nothing was observed."""
     song_row: Int[Tensor, "B L"]
     """Rows of the song vectors; `NO_SONG` on boundaries and padding."""
     length: Int[Tensor, " B"]
+    weight: Float[Tensor, " B"]
+    """How many equal windows each one stands for."""
+
+    def shown(self, inputs: Inputs) -> "Batch":
+        """Return what is left of it under the given inputs; targets stay."""
+        nothing = torch.zeros_like(self.song)
+        return replace(
+            self,
+            song=self.song if inputs.past_songs else nothing,
+            candidate=self.candidate if inputs.candidate else nothing,
+            features=self.features * inputs.kept_features(self.features.shape[-1]),
+        )
 
     @property
     def padded_share(self) -> float:
@@ -100,12 +118,15 @@ class Histories:
         rows = np.where(inside, windows.first[:, None] + offsets, 0)
         song_row = np.where(inside, self.song_row[rows], NO_SONG)
         targets = np.where(inside[..., None], self.targets[rows], np.float32(np.nan))
+        song = torch.from_numpy(gather(self.song_vectors, song_row))
         return Batch(
-            song=torch.from_numpy(gather(self.song_vectors, song_row)),
+            song=song,
+            candidate=song,
             features=torch.from_numpy(np.ascontiguousarray(tokens.features, np.float32)),
             targets=torch.from_numpy(targets),
             song_row=torch.from_numpy(song_row),
             length=torch.from_numpy(windows.length.astype(np.int64)),
+            weight=torch.from_numpy(windows.weights.astype(np.float32)),
         )
 
 
@@ -116,13 +137,73 @@ class Windows:
     first: Int[ndarray, " W"]
     """Where each begins, counted over the tokens of all listeners."""
     length: Int[ndarray, " W"]
+    copies: Int[ndarray, " W"] | None = None
+    """How many equal windows each one stands for; one each when None."""
 
     def __len__(self) -> int:
         return len(self.first)
 
+    @property
+    def weights(self) -> Int[ndarray, " W"]:
+        """How many equal windows each one stands for."""
+        return np.ones(len(self), np.int64) if self.copies is None else self.copies
+
     def take(self, rows: Int[ndarray, " w"]) -> "Windows":
         """Return the given windows."""
-        return type(self)(first=self.first[rows], length=self.length[rows])
+        copies = None if self.copies is None else self.copies[rows]
+        return type(self)(first=self.first[rows], length=self.length[rows], copies=copies)
+
+
+@runtime_checkable
+class TrainingWindows(Protocol):
+    """How an epoch's windows are drawn."""
+
+    def draw(
+        self, histories: Histories, listeners: Int[ndarray, " b"], *, lookback: int, rng: np.random.Generator
+    ) -> Windows:
+        """Return an epoch's windows of at most `lookback` tokens; a listener given twice is drawn twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CutWindows:
+    """Every history is cut once into consecutive windows, as `cut` does."""
+
+    def draw(
+        self, histories: Histories, listeners: Int[ndarray, " b"], *, lookback: int, rng: np.random.Generator
+    ) -> Windows:
+        """Return windows that cover every token of the given listeners once."""
+        return cut(histories, listeners, lookback=lookback, rng=rng)
+
+
+EVERY_TOKEN_ONCE: Final = CutWindows()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnWindows:
+    """A few windows per listener, of random length and place; the defaults are the paper's (AMRS §4.3)."""
+
+    windows_per_listener: int = 5
+    shortest: int = 50
+    longest: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.windows_per_listener < 1 or not 1 <= self.shortest <= self.longest:
+            raise ConfigError(
+                "windows need a number of at least 1 and 1 ≤ shortest ≤ longest; "
+                f"got {self.windows_per_listener}, {self.shortest} and {self.longest}"
+            )
+
+    def draw(
+        self, histories: Histories, listeners: Int[ndarray, " b"], *, lookback: int, rng: np.random.Generator
+    ) -> Windows:
+        """Return windows of uniform length, or of a whole history where that is shorter; equal ones once."""
+        owner = np.repeat(listeners[histories.token_counts[listeners] > 0], self.windows_per_listener)
+        count = histories.token_counts[owner]
+        length = np.minimum(rng.integers(self.shortest, self.longest + 1, len(owner)), np.minimum(count, lookback))
+        first = histories.columns.start[owner] + rng.integers(0, count - length + 1)
+        drawn, copies = np.unique(np.column_stack([first, length]), axis=0, return_counts=True)
+        return Windows(first=drawn[:, 0], length=drawn[:, 1], copies=copies.astype(np.int64))
 
 
 def cut(
@@ -146,12 +227,39 @@ def cut(
     return Windows(first=begin[owner] + first, length=last - first)
 
 
-def batches(windows: Windows, *, batch_size: int, rng: np.random.Generator) -> Iterator[Windows]:
-    """Yield the windows in batches of like length; which batch comes first is random."""
+def batches(
+    windows: Windows, *, batch_size: int, rng: np.random.Generator, most_tokens: int | None = None
+) -> Iterator[Windows]:
+    """Yield the windows in batches of like length; which batch comes first is random.
+
+    Args:
+        windows: of an epoch.
+        batch_size: how many share a batch.
+        rng: orders windows of one length, and the batches.
+        most_tokens: of a batch, padding included; longer windows then share it with fewer.
+    """
     order = np.lexsort([rng.random(len(windows)), windows.length])
-    groups = [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]
+    groups = grouped(windows.length[order], batch_size=batch_size, most_tokens=most_tokens)
     for number in rng.permutation(len(groups)):
-        yield windows.take(groups[number])
+        yield windows.take(order[groups[number]])
+
+
+def grouped(length: Int[ndarray, " W"], *, batch_size: int, most_tokens: int | None) -> list[slice]:
+    """Return consecutive groups of at most so many windows, and of so many tokens unless one alone has more.
+
+    Args:
+        length: of the windows, ascending.
+        batch_size: windows of a group, at most.
+        most_tokens: of a group padded to its longest window; no bound when None.
+    """
+    groups, begin = [], 0
+    while begin < len(length):
+        end = min(begin + batch_size, len(length))
+        while most_tokens is not None and end - begin > 1 and (end - begin) * length[end - 1] > most_tokens:
+            end -= 1
+        groups.append(slice(begin, end))
+        begin = end
+    return groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

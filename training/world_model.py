@@ -1,14 +1,17 @@
 """Training a world model, and an ensemble of them: one page, the loop in sight.
 
-One checkpoint: after every epoch the model is judged on whole histories of validation listeners, and the epoch
-with the best mean rank over the four signals is kept (SCIENCE §1, "One checkpoint per bundle"); the per-signal
-curves are kept for the tables.
+After every epoch the model is judged on whole histories of validation listeners. The epoch with the best mean
+rank over the four signals is kept: a bundle has one checkpoint (SCIENCE §1). The best epoch of each signal is kept
+beside it for the tables, which compare signal by signal as the paper does.
 
 Legend: T tokens · M members
 """
 
+import copy
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,18 +23,23 @@ from torch.optim import AdamW
 
 from models.affect import Signal
 from models.errors import ConfigError, DataError
-from training.linear_fit import fit_linear_part
+from training.linear_fit import USUAL_FIT, LinearFit, fit_linear_part
 from training.losses import feedback_losses, observed
 from training.metrics.prediction import PredictionScores, mean_ranks, prediction_scores
 from training.networks.encoder import EncoderConfig
 from training.networks.reading import ReadingConfig
 from training.networks.standardisation import standardisation
-from training.networks.world import WorldModel, WorldModelConfig
+from training.networks.world import Architecture, WorldForm, WorldModel, WorldModelConfig
 from training.prediction import predict_histories
 from training.seeding import torch_seeded_by
 from training.splits import Split
 from training.tasks import Advance, map_tasks
-from training.windows import Histories, batches, cut
+from training.windows import EVERY_TOKEN_ONCE, Histories, TrainingWindows, batches
+
+Form = TypeVar("Form", bound=WorldForm)
+
+
+_USUAL_LOOKBACK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +55,25 @@ class WorldTrainingConfig:
     warmup: float = 0.1
     """The share of all steps over which the learning rate rises; it then falls to 0 along a cosine."""
     max_grad_norm: float = 1.0
+    windows: TrainingWindows = EVERY_TOKEN_ONCE
+    """How an epoch's windows are drawn."""
+    linear: LinearFit | None = USUAL_FIT
+    """How the linear part is fitted; None leaves it at the mean, and everything to the transformer."""
 
     def __post_init__(self) -> None:
         if min(self.lookback, self.epochs, self.batch_size) < 1:
             raise ConfigError("lookback, epochs and batch size must be at least 1")
         if not self.learning_rate > 0 or self.weight_decay < 0 or not 0 <= self.warmup < 1:
             raise ConfigError("a learning rate above 0, weight decay from 0 and a warm-up in [0, 1) are needed")
+
+    @property
+    def most_tokens(self) -> int:
+        """Of a batch, padding included: what `batch_size` windows of the usual lookback come to."""
+        return self.batch_size * min(self.lookback, _USUAL_LOOKBACK)
+
+    def windows_per_batch(self, window: int) -> int:
+        """Return how many windows of so many tokens share a batch: the shorter they are, the more."""
+        return max(self.batch_size, self.batch_size * min(self.lookback, _USUAL_LOOKBACK) // window)
 
     def rate(self, epoch: float) -> float:
         """Return the learning rate when so many epochs are done, fractions included."""
@@ -72,13 +93,23 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainedWorldModel:
+class TrainedWorldModel(Generic[Form]):
     """The kept checkpoint and the road to it."""
 
-    model: WorldModel
+    model: Form
     epochs: tuple[Epoch, ...]
     kept: int
     """The epoch whose weights the model has, counted from 0."""
+    best: tuple[int, int, int, int]
+    """The best epoch of each signal by its validation loss; the kept one where validation says nothing of it."""
+    checkpoints: Mapping[int, Mapping[str, Tensor]]
+    """The weights of those epochs."""
+
+    def at(self, epoch: int) -> Form:
+        """Return a copy of the model as it was after one of those epochs."""
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self.checkpoints[epoch])
+        return model.eval()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +143,12 @@ def train_world_model(
     split: Split,
     *,
     feature_names: tuple[str, ...],
-    architecture: WorldModelConfig,
+    architecture: Architecture[Form],
     config: WorldTrainingConfig,
     rng: np.random.Generator,
     listeners: Int[ndarray, " n"] | None = None,
     advance: Advance = lambda _: None,
-) -> TrainedWorldModel:
+) -> TrainedWorldModel[Form]:
     """Return a world model fitted to the training listeners, at its best epoch on the validation listeners.
 
     Args:
@@ -133,24 +164,42 @@ def train_world_model(
         raise DataError("a world model needs training listeners who have done something; got none")
     labels = LabelStatistics.of(histories.targets[tokens])
     with torch_seeded_by(rng):
-        model = WorldModel(
-            architecture,
+        model = architecture.draw(
             song_width=histories.song_vectors.shape[1],
             standard=standardisation(histories.columns.features[tokens], feature_names),
             mean=labels.mean,
         )
-        fit_linear_part(model.linear, histories, listeners, lookback=config.lookback)
+        if config.linear is not None:
+            fit_linear_part(
+                model.linear,
+                histories,
+                listeners,
+                lookback=config.lookback,
+                inputs=architecture.inputs,
+                fit=config.linear,
+            )
+        window = architecture.inputs.window(config.lookback)
         optimizer = AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         epochs: list[Epoch] = []
         states: list[dict[str, Tensor]] = []
         for epoch in range(config.epochs):
-            windows = cut(histories, listeners, lookback=config.lookback, rng=rng)
-            step_count = -(-len(windows) // config.batch_size)
-            worth = torch.from_numpy(labels.worth(int(windows.length.sum()) / step_count))  # (4,)
+            windows = config.windows.draw(histories, listeners, lookback=window, rng=rng)
+            steps = list(
+                batches(
+                    windows,
+                    batch_size=config.windows_per_batch(window),
+                    rng=rng,
+                    most_tokens=config.most_tokens,
+                )
+            )
+            step_count, token_count = len(steps), int((windows.length * windows.weights).sum())
+            worth = torch.from_numpy(labels.worth(token_count / step_count))  # (4,)
             total, label_count = torch.zeros(4), torch.zeros(4)
-            for step, chosen in enumerate(batches(windows, batch_size=config.batch_size, rng=rng)):
-                batch = histories.batch(chosen)
-                losses = feedback_losses(model(batch.song, batch.features), batch.targets).sum(dim=(0, 1))  # (4,)
+            for step, chosen in enumerate(steps):
+                batch = histories.batch(chosen).shown(architecture.inputs)
+                logits = model(batch.song, batch.features, batch.candidate)
+                weight = batch.weight[:, None, None]
+                losses = (weight * feedback_losses(logits, batch.targets)).sum(dim=(0, 1))  # (4,)
 
                 for group in optimizer.param_groups:
                     group["lr"] = config.rate(epoch + step / step_count)
@@ -160,14 +209,30 @@ def train_world_model(
                 optimizer.step()
 
                 total += losses.detach()
-                label_count += observed(batch.targets).sum(dim=(0, 1))
+                label_count += (weight * observed(batch.targets)).sum(dim=(0, 1))
                 advance(int(batch.length.sum()))
             mean_losses = (total / label_count.clamp(min=1)).tolist()
             epochs.append(Epoch(losses=mean_losses, validation=_judge(model, histories, split, config)))
             states.append({name: value.clone() for name, value in model.state_dict().items()})
     kept = int(mean_ranks(np.array([epoch.validation.losses for epoch in epochs])).argmin())
+    best = best_epochs(epochs, otherwise=kept)
     model.load_state_dict(states[kept])
-    return TrainedWorldModel(model=model.eval(), epochs=tuple(epochs), kept=kept)
+    return TrainedWorldModel(
+        model=model.eval(),
+        epochs=tuple(epochs),
+        kept=kept,
+        best=best,
+        checkpoints={epoch: states[epoch] for epoch in sorted({kept, *best})},
+    )
+
+
+def best_epochs(epochs: Sequence[Epoch], *, otherwise: int) -> tuple[int, int, int, int]:
+    """Return each signal's epoch of the lowest validation loss; `otherwise` where a signal has no labels."""
+    losses = np.array([epoch.validation.signal_losses for epoch in epochs])  # (epochs, 4)
+    engagement, rating, valence, arousal = (
+        otherwise if np.isnan(column).any() else int(column.argmin()) for column in losses.T
+    )
+    return engagement, rating, valence, arousal
 
 
 def train_ensemble(
@@ -179,7 +244,7 @@ def train_ensemble(
     seed: int,
     processes: int = 1,
     advance: Advance = lambda _: None,
-) -> list[TrainedWorldModel]:
+) -> list[TrainedWorldModel[WorldModel]]:
     """Return the members, each fitted to its own bootstrap of the training listeners.
 
     The same seed gives the same members, however many processes they are trained in.
@@ -200,7 +265,7 @@ class _Member:
     seed: np.random.SeedSequence
 
 
-def _train_member(task: _Member, advance: Advance) -> TrainedWorldModel:
+def _train_member(task: _Member, advance: Advance) -> TrainedWorldModel[WorldModel]:
     rng = np.random.default_rng(task.seed)
     return train_world_model(
         task.histories,
@@ -247,7 +312,7 @@ class LabelStatistics:
         return np.asarray(1.0 / (self.loss * labels), np.float32)
 
 
-def _judge(model: WorldModel, histories: Histories, split: Split, config: WorldTrainingConfig) -> PredictionScores:
+def _judge(model: WorldForm, histories: Histories, split: Split, config: WorldTrainingConfig) -> PredictionScores:
     predicted = predict_histories([model], histories, split.validation, lookback=config.lookback)[0]
     rows = histories.tokens_of(split.validation)
     return prediction_scores(predicted[rows], histories.targets[rows])

@@ -20,6 +20,7 @@ from models.guardrails import GuardrailTable
 from models.repository import Repository
 from models.tokens import TOKENISER_VERSION
 from models.utility import LinearUtility, TargetUtility
+from training.export.deployed_form import refuse_other_forms
 from training.export.golden import golden_cases
 from training.export.graphs import head_graph, policy_graph, world_graph
 from training.export.parity import parity
@@ -89,6 +90,7 @@ def export_bundle(
     """
     for network in (*trained.ensemble.members, trained.policy):
         network.eval()
+    refuse_other_forms(trained.ensemble.members, trained.policy)
     graphs = {
         "world.onnx": world_graph(trained.ensemble),
         "head.onnx": head_graph(trained.ensemble),

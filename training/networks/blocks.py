@@ -1,52 +1,76 @@
-"""A transformer block: attention to what came before, then a small network at each position.
+"""A transformer block: attention to what may be seen, then a small network at each position.
 
-No positional encoding: the causal mask alone tells order (AMRS §4.3, the configuration without PE). Padding
-stands at the end of a window, where causality hides it, so no padding mask is needed.
+As a rule a position sees itself and what came before it. Padding stands at the end of a window, where causality
+hides it, so no padding mask is needed. How positions are told apart is an object passed in
+(`training.networks.positions`); the deployed networks have none (AMRS §4.3).
 
 Legend: B histories · T positions, oldest first · D width · H heads
 """
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.networks.positions import PositionEncoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """Which positions each one sees, where that is not simply all up to itself."""
+
+    sees: Bool[Tensor, "B T T"]
+    """Rows see columns; every row sees at least one."""
+    places: Int[Tensor, "B T"]
+    """Where each position stands in time, for the positional encoding."""
+
 
 class CausalAttention(nn.Module):
-    """Each position reads every position up to and including itself."""
+    """Each position reads every position up to and including itself, or what it is told it sees."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, positions: PositionEncoding) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
+        self.positions = positions
         self.project = nn.Linear(width, 3 * width)
         self.merge = nn.Linear(width, width)
 
-    def forward(self, stream: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def forward(self, stream: Float[Tensor, "B T D"], sight: Sight | None = None) -> Float[Tensor, "B T D"]:
         """Return what each position reads."""
         batch, length, width = stream.shape
         split = self.project(stream).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # (B, H, T, D/H) each
-        dropout = self.dropout if self.training else 0.0
-        read = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        places = torch.arange(length, device=stream.device)[None] if sight is None else sight.places
+        query, key = (self.positions(each, places[:, None]) for each in (query, key))
+        read = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=None if sight is None else sight.sees[:, None],
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=sight is None,
+        )
         return self.merge(read.transpose(1, 2).reshape(batch, length, width))
 
 
 class Block(nn.Module):
     """Pre-norm attention and pre-norm network, each added to the stream."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, positions: PositionEncoding) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = CausalAttention(width, heads, dropout)
+        self.attention = CausalAttention(width, heads, dropout, positions)
         self.network_norm = nn.LayerNorm(width)
         self.widen = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, stream: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def forward(self, stream: Float[Tensor, "B T D"], sight: Sight | None = None) -> Float[Tensor, "B T D"]:
         """Return the stream after this block."""
-        stream = stream + self.dropout(self.attention(self.attention_norm(stream)))
+        stream = stream + self.dropout(self.attention(self.attention_norm(stream), sight))
         return stream + self.dropout(self.narrow(F.gelu(self.widen(self.network_norm(stream)))))
 
 
@@ -58,9 +82,11 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def stack(width: int, blocks: int, heads: int, dropout: float) -> nn.ModuleList:
+def stack(width: int, blocks: int, heads: int, dropout: float, positions: PositionEncoding) -> nn.ModuleList:
     """Return freshly drawn blocks; the last layer of each branch starts small, so that depth starts calm."""
-    return nn.ModuleList(_calm(Block(width, heads, dropout), (2 * blocks) ** -0.5) for _ in range(blocks))
+    return nn.ModuleList(
+        _calm(Block(width, heads, dropout, positions), (2 * blocks) ** -0.5) for _ in range(blocks)
+    )
 
 
 def _calm(block: Block, scale: float) -> Block:

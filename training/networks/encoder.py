@@ -1,7 +1,7 @@
 """The history encoder: tokens → one state per prefix of the history, the empty prefix first.
 
 Token = song part + feature part: the song part is linear, so it can be computed once per catalogue; where no
-song stands, its vector is zero and so is its part. Source: AMRS §3.2–3.3, without positional encoding.
+song stands, its vector is zero and so is its part. Source: AMRS §3.2–3.3.
 
 Legend: B histories · L tokens, oldest first, padding at the end · K song width · F features · D width
 """
@@ -15,8 +15,9 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from models.errors import ConfigError
-from training.networks.blocks import initialise, stack
-from training.networks.summary import running_summary, summary_width
+from training.networks.blocks import Sight, initialise, stack
+from training.networks.positions import NO_POSITIONS, PositionEncoding
+from training.networks.summary import DECAYS, running_summary, summary_width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,10 @@ class EncoderConfig:
     blocks: int = 2
     heads: int = 4
     dropout: float = 0.1
+    positions: PositionEncoding = NO_POSITIONS
+    """How positions are told apart; the exported graphs know none."""
+    decays: tuple[float, ...] = DECAYS
+    """Of the running summary in each token; the paper's tokens have none."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -56,10 +61,10 @@ class HistoryEncoder(nn.Module):
         self.register_buffer("standard", torch.from_numpy(standard.astype(np.float32)))
         self.song_part = nn.Linear(song_width, width, bias=False)
         self.feature_part = nn.Sequential(
-            nn.Linear(summary_width(len(standard)), width), nn.GELU(), nn.Linear(width, width)
+            nn.Linear(summary_width(len(standard), config.decays), width), nn.GELU(), nn.Linear(width, width)
         )
         self.begin = nn.Parameter(torch.randn(width))  # never zero: norms would divide by nothing
-        self.blocks = stack(width, config.blocks, config.heads, config.dropout)
+        self.blocks = stack(width, config.blocks, config.heads, config.dropout, config.positions)
         self.norm = nn.LayerNorm(width)
         self.song_part.apply(initialise)
         self.feature_part.apply(initialise)
@@ -82,9 +87,18 @@ class HistoryEncoder(nn.Module):
         self, song_part: Float[Tensor, "B L D"], features: Float[Tensor, "B L F"]
     ) -> Float[Tensor, "B L+1 D"]:
         """Return the same from song parts that were computed before: what an exported graph is given."""
-        tokens = song_part + self.feature_part(running_summary(features, self.standard))
-        begin = self.begin.expand(tokens.shape[0], 1, -1)
-        stream = torch.cat([begin, tokens], dim=1)  # (B, L+1, D)
+        return self.through(self.begun(song_part + self.said(features)))
+
+    def said(self, features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L D"]:
+        """Return what each token says beside its song."""
+        return self.feature_part(running_summary(features, self.standard, self.config.decays))
+
+    def begun(self, tokens: Float[Tensor, "B L D"]) -> Float[Tensor, "B L+1 D"]:
+        """Return the tokens after BOS."""
+        return torch.cat([self.begin.expand(tokens.shape[0], 1, -1), tokens], dim=1)
+
+    def through(self, stream: Float[Tensor, "B T D"], sight: Sight | None = None) -> Float[Tensor, "B T D"]:
+        """Return what the blocks make of a stream."""
         for block in self.blocks:
-            stream = block(stream)
+            stream = block(stream, sight)
         return self.norm(stream)

@@ -23,17 +23,22 @@ COUNT_SCALE: Final = 1 / 3
 """Brings log(1 + count) to about unit size."""
 
 
-def summary_width(feature_count: int) -> int:
+def summary_width(feature_count: int, decays: tuple[float, ...] = DECAYS) -> int:
     """Return S."""
-    return feature_count + len(DECAYS) * 8
+    return feature_count + len(decays) * 8
 
 
-def running_summary(features: Float[Tensor, "B L F"], standard: Float[Tensor, "F F"]) -> Float[Tensor, "B L S"]:
-    """Return, for each token, its own standardised features, and each signal's mean and count up to it."""
+def running_summary(
+    features: Float[Tensor, "B L F"], standard: Float[Tensor, "F F"], decays: tuple[float, ...] = DECAYS
+) -> Float[Tensor, "B L S"]:
+    """Return, for each token, its own standardised features, and each signal's mean and count up to it.
+
+    One mean and one count for each decay; without any, a token says only what it says itself.
+    """
     standardised, present = features @ standard, features[..., PRESENT_FEATURES]
     signals = standardised[..., SIGNAL_FEATURES]
     parts = [standardised]
-    for decay in DECAYS:
+    for decay in decays:
         weight = fading(features, decay)  # (L, L)
         count = weight @ present  # (B, L, 4)
         parts += [weight @ signals / (count + PRIOR_COUNT), torch.log1p(count) * COUNT_SCALE]

@@ -1,18 +1,21 @@
 """The factorized world model: a state of the history and a candidate song → the feedback to expect.
 
 One pass over the history, then any number of songs through the head. The head's first layer is linear in
-[state ; song], so the song's share of it can be computed once per catalogue. Source: AMRS §3.3.
+[state ; song], so the song's share of it can be computed once per catalogue. Source: AMRS §3.3. This is the form
+that is deployed; the other one is `training.networks.standard`, and `WorldForm` is what both promise.
 
 Legend: B histories · L tokens · K song width · F features · M members · D encoder width · H hidden width
 · Z state width · U = D + K token part · V = H + K song part
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,20 +24,78 @@ from models.affect import SIGNALS
 from models.errors import ConfigError
 from training.networks.blocks import initialise
 from training.networks.encoder import EncoderConfig, HistoryEncoder
+from training.networks.inputs import EVERYTHING, Inputs
 from training.networks.linear_part import LinearPart
+
+
+class WorldForm(nn.Module, ABC):
+    """A world model of either form: its linear part, what it is shown, and the two things it is asked."""
+
+    linear: LinearPart
+    inputs: Inputs
+
+    @abstractmethod
+    def forward(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], candidate: Float[Tensor, "B L K"]
+    ) -> Float[Tensor, "B L 4"]:
+        """Return, for every token, the logits of its feedback given the tokens before it and its own song.
+
+        Args:
+            song: the songs of the history; zeros where a token has none, or where they are hidden.
+            features: as the tokeniser makes them.
+            candidate: the same songs in the place of the one predicted; zeros where it is hidden.
+        """
+
+    @abstractmethod
+    def ask(
+        self,
+        song: Float[Tensor, "B L K"],
+        features: Float[Tensor, "B L F"],
+        length: Int[Tensor, " B"],
+        candidates: Float[Tensor, "B N K"],
+    ) -> Float[Tensor, "B N 4"]:
+        """Return the logits of the four signals of each candidate after the first `length` tokens."""
+
+
+Form = TypeVar("Form", bound=WorldForm, covariant=True)
+
+
+@runtime_checkable
+class Architecture(Protocol[Form]):
+    """What fixes the weights and the forward pass of a world model of one form; nothing about training."""
+
+    @property
+    def inputs(self) -> Inputs: ...
+
+    def draw(self, *, song_width: int, standard: Float[ndarray, "F F"], mean: Float[ndarray, " 4"]) -> Form:
+        """Return a model with freshly drawn weights.
+
+        Args:
+            song_width: K, the reading's.
+            standard: `standardisation` of the training tokens.
+            mean: of each signal over the training plays, in (0, 1); what is predicted before training.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldModelConfig:
-    """What fixes a world model's weights and forward pass; nothing about training."""
+    """What fixes a factorized world model's weights and forward pass; nothing about training."""
 
     encoder: EncoderConfig
     hidden: int = 128
     """H, the head's."""
+    inputs: Inputs = EVERYTHING
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
             raise ConfigError(f"the head needs a hidden unit; got {self.hidden}")
+
+    def draw(
+        self, *, song_width: int, standard: Float[ndarray, "F F"], mean: Float[ndarray, " 4"]
+    ) -> "WorldModel":
+        """Return a factorized world model with freshly drawn weights."""
+        return WorldModel(self, song_width=song_width, standard=standard, mean=mean)
 
 
 class FeedbackHead(nn.Module):
@@ -56,7 +117,7 @@ class FeedbackHead(nn.Module):
         return self.output(F.gelu(self.state_part(state) + song_part))
 
 
-class WorldModel(nn.Module):
+class WorldModel(WorldForm):
     """History encoder, linear part and feedback head."""
 
     def __init__(
@@ -77,11 +138,12 @@ class WorldModel(nn.Module):
         """
         super().__init__()
         self.config = config
+        self.inputs = config.inputs
         self.encoder = HistoryEncoder(config.encoder, song_width=song_width, standard=standard)
         self.linear = LinearPart(
             song_width=song_width,
             standard=self.encoder.standard,
-            offset=torch.from_numpy(np.log(mean / (1 - mean))).float(),
+            offset=mean_logits(mean),
         )
         self.head = FeedbackHead(width=self.state_width, song_width=song_width, hidden=config.hidden)
 
@@ -107,9 +169,25 @@ class WorldModel(nn.Module):
         linear = self.linear.predict(state[..., self.encoder.width :], song)
         return linear + self.head(state, self.head.song_part(song))
 
-    def forward(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L 4"]:
-        """Return, for every token, the logits of its feedback given the tokens before it and its own song."""
-        return self.predict(self.states(song, features)[:, :-1], song)
+    def forward(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], candidate: Float[Tensor, "B L K"]
+    ) -> Float[Tensor, "B L 4"]:
+        return self.predict(self.states(song, features)[:, :-1], candidate)
+
+    def ask(
+        self,
+        song: Float[Tensor, "B L K"],
+        features: Float[Tensor, "B L F"],
+        length: Int[Tensor, " B"],
+        candidates: Float[Tensor, "B N K"],
+    ) -> Float[Tensor, "B N 4"]:
+        last = self.states(song, features)[torch.arange(len(length)), length]  # (B, Z)
+        return self.predict(last[:, None], candidates)
+
+
+def mean_logits(mean: Float[ndarray, " 4"]) -> Float[Tensor, " 4"]:
+    """Return the logits of means in (0, 1)."""
+    return torch.from_numpy(np.log(mean / (1 - mean))).float()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
