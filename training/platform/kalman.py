@@ -12,7 +12,7 @@ has less.
 Legend: N listeners · B of them, still listening · D hidden numbers · W content width · P plays · K songs
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from scipy.special import expit, log_ndtr
 from models.affect import SIGNALS
 from models.listening import Mode
 from training.platform.dynamics import clipped_mean
-from training.platform.listeners import baseline_means
+from training.platform.listeners import Listeners, baseline_means
 from training.platform.schedule import Lanes
 from training.platform.simulate import Advance, Simulation, quietly
 
@@ -102,6 +102,22 @@ def expected_effect(
         rows = equations.songs(song[:, column])
         effects[:, column] = np.einsum("bsd,bd->bs", rows.transition, traits) + rows.shift
     return effects
+
+
+def believed_listeners(simulation: Simulation, observed: Observed) -> Listeners:
+    """Return listeners with the traits that the filter expects of each, having seen their whole history."""
+    width, traits = simulation.parameters.songs.content_width, observed.traits
+    tilt, taste = traits[:, _TILT : _TILT + 2 * width], traits[:, _TILT + 2 * width : _TILT + 3 * width]
+    return replace(
+        simulation.listeners,
+        taste=taste,
+        baseline=traits[:, _BASELINE:_GAIN],
+        gain=traits[:, _GAIN:_TILT],
+        tilt=tilt.reshape(-1, 2, width),
+        inertia=np.full(len(traits), simulation.parameters.listeners.inertia_mean),
+        engagement_bias=traits[:, _TILT + 3 * width],
+        rating_bias=traits[:, _TILT + 3 * width + 1],
+    )
 
 
 class _Belief:

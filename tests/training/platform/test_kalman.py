@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
 from training.platform.ceilings import observed_labels
-from training.platform.kalman import Observed, _Belief, filter_observed
+from training.platform.kalman import Observed, _Belief, believed_listeners, filter_observed
 from training.platform.simulate import Simulation
 
 
@@ -78,3 +78,15 @@ def test_expectations_are_calibrated(simulation: Simulation, observed: Observed)
         slope = np.cov(expected, label)[0, 1] / expected.var()
         assert slope == pytest.approx(1, abs=0.2)
         assert expected.mean() == pytest.approx(label.mean(), abs=0.05)
+
+
+def test_believed_traits_come_nearer_to_the_truth_than_the_population_mean(
+    simulation: Simulation, observed: Observed
+) -> None:
+    """Of everybody's baseline, and of the taste of those whose log is long."""
+    true, believed = simulation.listeners, believed_listeners(simulation, observed)
+    heard = np.bincount(simulation.schedule.listener_of_play, minlength=len(true.taste)) > 30
+
+    assert np.mean((believed.baseline - true.baseline) ** 2) < true.baseline.var(axis=0).mean()
+    assert np.mean((believed.taste - true.taste)[heard] ** 2) < np.mean(true.taste[heard] ** 2)
+    assert believed.tilt.shape == true.tilt.shape
