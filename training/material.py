@@ -75,7 +75,7 @@ def prepare(
     song_row = catalogue.rows(columns.song)
     heard = np.unique(np.concatenate([song_row[columns.start[b] : columns.start[b + 1]] for b in split.train]))
     heard = heard[heard != NO_SONG]
-    fitted = fit_reading(embeddings[heard], reading)
+    fitted = fit_reading(embeddings[heard], reading, tags=affect_tags(log)[heard])
     described = log.description.embeddings[name]
     rows = {listener: row for row, listener in enumerate(log.listeners["listener_id"])}
     return Material(
@@ -90,6 +90,16 @@ def prepare(
         heard=heard,
         split=split,
         truth=_truth_if_known(log),
+    )
+
+
+def affect_tags(log: Log) -> Float[ndarray, "N 2"]:
+    """Return the platform's valence and arousal tag of each song, in [0, 1]; NaN where there is none."""
+    return np.column_stack(
+        [
+            log.songs[name].fill_null(np.nan).to_numpy().astype(np.float64)
+            for name in ("tag_valence", "tag_arousal")
+        ]
     )
 
 

@@ -38,6 +38,31 @@ def test_no_more_components_are_kept_than_the_songs_differ_in():
     assert fit_reading(flat, ReadingConfig(components=3)).width == 1
 
 
+def tagged(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return embeddings, a mood that is linear in them, and noisy tags of that mood."""
+    rng = np.random.default_rng(1)
+    embeddings = rng.normal(size=(count, 12)) * np.linspace(3, 1, 12)
+    mood = embeddings[:, -1]  # along the direction in which the songs differ least
+    return embeddings.astype(np.float32), mood, 0.5 + 0.1 * (mood + rng.normal(size=count))
+
+
+def test_a_tag_adds_the_direction_that_tells_it_without_its_noise():
+    embeddings, mood, tag = tagged(2_000)
+    vectors = fit_reading(embeddings, ReadingConfig(components=2, tag_spread=0.5), tags=tag[:, None])(embeddings)
+
+    assert vectors.shape == (2_000, 3)
+    assert np.corrcoef(vectors[:, 2], mood)[0, 1] > 0.95 > np.corrcoef(tag, mood)[0, 1]
+    assert vectors[:, 2].std() == pytest.approx(0.5, rel=1e-4)
+
+
+def test_few_tags_or_tags_that_say_nothing_add_no_direction():
+    embeddings, _, tag = tagged(200)
+    rare, silent, flat = np.full(200, np.nan), np.full(200, np.nan), np.full(200, 0.4)
+    rare[:50] = tag[:50]
+
+    assert fit_reading(embeddings, ReadingConfig(), tags=np.column_stack([rare, silent, flat])).width == 12
+
+
 def test_songs_that_are_all_alike_cannot_be_read():
     with pytest.raises(DataError, match="two different songs"):
         fit_reading(np.ones((5, 3), np.float32), ReadingConfig())
@@ -48,3 +73,5 @@ def test_a_reading_without_components_or_spread_is_refused():
         ReadingConfig(components=0)
     with pytest.raises(ConfigError):
         ReadingConfig(spread=0.0)
+    with pytest.raises(ConfigError):
+        ReadingConfig(tag_spread=0.0)
