@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-EXTRA_OF = {"torch": "training", "onnxscript": "training", "fastapi": "service", "sqlalchemy": "service"}
+EXTRA_OF = {
+    "torch": "training",
+    "onnxscript": "training",
+    "matplotlib": "training",
+    "ray": "ray",
+    "fastapi": "service",
+    "sqlalchemy": "service",
+}
 """Where a library that the base installation lacks comes from."""
 
 WIDE = 140
@@ -76,6 +83,13 @@ class PairsName(StrEnum):
 
     SUPPORT = "support"
     NEGATIVE_HISTORY = "negative-history"
+
+
+class DecoderName(StrEnum):
+    """In which order the policy's songs come before the guardrails."""
+
+    POLICY = "policy"
+    RERANK = "rerank"
 
 
 LogArgument = Annotated[Path, typer.Argument(metavar="LOG", help="The log's folder.")]
@@ -144,6 +158,7 @@ def train(
     preset: PresetName = PresetName.QUICK,
     utility: UtilityName = UtilityName.MODE_AWARE,
     pairs: PairsName = PairsName.SUPPORT,
+    decoder: DecoderName = DecoderName.POLICY,
     seed: SeedOption = 0,
     space: Annotated[str | None, typer.Option(help="The embedding space; the log's first if not given.")] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="A listener to keep out of everything.")] = None,
@@ -153,6 +168,7 @@ def train(
     from models.repository import Repository
     from training import presets
     from training.command import train_bundle
+    from training.decoding import pessimistic_rerank, policy_order
     from training.judging import paper_utility, serving_utility
     from training.pairs import NegativeHistoryPairs, SupportPairs
 
@@ -162,6 +178,7 @@ def train(
         preset=presets.QUICK if preset is PresetName.QUICK else presets.PAPER,
         utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
         recipe=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
+        decoder_in=policy_order if decoder is DecoderName.POLICY else pessimistic_rerank,
         seed=seed,
         space=space,
         held_out=hold_out or [],
@@ -169,6 +186,44 @@ def train(
         now=datetime.now(UTC),
         console=terminal(),
     )
+
+
+@app.command("study")
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="table1 to table5 and others, or all of them: all.")],
+    log: LogArgument,
+    scale: Annotated[str, typer.Option(help="small (minutes) or paper (hours).")] = "small",
+    resume: Annotated[bool, typer.Option(help="Take what is done; --no-resume makes it again.")] = True,
+    processes: Annotated[int, typer.Option(min=1, help="Cells run at a time; changes no number.")] = CORES,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on this Ray cluster; local starts one.")
+    ] = None,
+    only_report: Annotated[bool, typer.Option("--only-report", help="Run nothing; draw what is there.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Write results into docs/results, to be committed.")
+    ] = False,
+    splits: Annotated[int | None, typer.Option(min=1, help="So many splits in place of the scale's.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="So many seeds in place of the scale's.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Cells whose label holds this text; may be repeated.")
+    ] = None,
+) -> None:
+    """Reproduce a table of the paper, or go beyond it; what is done is kept, and an interrupted study goes on."""
+    from training.studies.command import Request, Selection, run_study
+    from training.studies.spread import Here, OnRay
+
+    request = Request(
+        study=name,
+        log=log,
+        scale=scale,
+        home=Path(os.environ.get("AMRS_HOME", "var")),
+        place=Here(processes=processes) if ray is None else OnRay(address=ray, processes=processes),
+        resume=resume,
+        only_report=only_report,
+        keep=keep,
+        selection=Selection(splits=splits, seeds=seeds, only=tuple(only or ())),
+    )
+    run_study(request, now=datetime.now(UTC), console=terminal())
 
 
 @bundles.command("list")

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from matplotlib.figure import Figure as Canvas
 
+from models.log_schema import LogDescription
 from training.studies.scales import Scale
 from training.tasks import Advance
 
@@ -71,6 +72,10 @@ class ResultTable:
     """What a reader must know: over what the numbers run, what the marks mean, what is the paper's."""
     command: str = ""
     """The command that prints it again, LOG standing for the log; the study's own when left empty."""
+    quoted: tuple[int, ...] = ()
+    """Places of rows that are the paper's own numbers: set apart from ours."""
+    selected: tuple[int, ...] = ()
+    """Places of rows to be shaded, as the paper shades the configuration it selected."""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.header) for row in self.rows), f"{self.name}: a row has another width"
@@ -130,6 +135,15 @@ class Study(Protocol):
 
     def figures(self, results: Results) -> Sequence[Figure]:
         """Return the figures of the cells that are done."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A study that some logs cannot serve."""
+
+    def refuses(self, description: LogDescription) -> str | None:
+        """Return why this log cannot serve, in words; None if it can."""
         ...
 
 

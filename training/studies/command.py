@@ -1,0 +1,303 @@
+"""`amrs study`: from a name and a log to a report; what is done is cached, what is missing is run.
+
+read the log → list the cells → take what the cache has → run the rest → draw the report.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from models.errors import AmrsError, ConfigError, DataError
+from models.log import Log, read_log
+from training.studies.cache import COMMITTED, Cache, Found, Result, cell_key
+from training.studies.cells import Cell, Choosy, Study
+from training.studies.report.origin import Origin, code_version, origin_of
+from training.studies.report.page import Chapter, Drawn
+from training.studies.report.tables import on_terminal
+from training.studies.report.write import draw, write_chapter, write_page
+from training.studies.scales import Scale, scale_named
+from training.studies.spread import Done, Here, Job, OnRay, spread
+from training.studies.workers import Failure
+
+ALL: Final = "all"
+_SPLIT_BY_LISTENER: Final = frozenset({"split", "seed"})
+"""Settings of cells whose runs split the listeners."""
+
+
+def _table1() -> Study:
+    from training.studies.table1 import Table1
+
+    return Table1()
+
+
+STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
+    "table1": _table1,
+}
+"""Every study by name, in the order of `all`; its file is imported when it is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which of a study's cells are wanted: all of them, unless told otherwise."""
+
+    splits: int | None = None
+    """So many splits in place of the scale's."""
+    seeds: int | None = None
+    """So many seeds in place of the scale's."""
+    only: tuple[str, ...] = ()
+    """Texts of which a cell's label must hold one."""
+
+    def narrowed(self, scale: Scale) -> Scale:
+        """Return the scale with its repetitions replaced."""
+        return replace(scale, splits=self.splits or scale.splits, seeds=self.seeds or scale.seeds)
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether the cell is wanted."""
+        return not self.only or any(text in cell.label for text in self.only)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked on the command line."""
+
+    study: str
+    log: Path
+    scale: str
+    home: Path
+    """AMRS_HOME: the cache and the reports stand below it."""
+    place: Here | OnRay
+    resume: bool = True
+    """Whether cached results count."""
+    only_report: bool = False
+    """Whether nothing is run."""
+    keep: bool = False
+    """Whether results are written into the project, to be committed."""
+    selection: Selection = Selection()
+    committed: Path = COMMITTED
+    """Where the project's own results stand."""
+
+    @property
+    def command(self) -> str:
+        """Return what gives these numbers again, LOG standing for the log."""
+        return self.command_for(self.study)
+
+    def command_for(self, study: str) -> str:
+        """Return the same for one of the studies."""
+        chosen = self.selection
+        repeated = [
+            f"--{name} {count}" for name, count in (("splits", chosen.splits), ("seeds", chosen.seeds)) if count
+        ]
+        return " ".join(
+            [
+                f"amrs study {study} LOG --scale {self.scale}",
+                *repeated,
+                *(f'--only "{text}"' for text in chosen.only),
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One study's cells, and which of them are done."""
+
+    study: Study
+    cells: Mapping[str, Cell]
+    """By key."""
+    cache: Cache
+    found: Found
+
+    def with_results(self, made: Mapping[str, Result]) -> "Plan":
+        """Return the plan with results that were made since."""
+        ours = {key: result for key, result in made.items() if key in self.cells}
+        return replace(self, found=replace(self.found, results={**self.found.results, **ours}))
+
+
+def run_study(
+    request: Request,
+    *,
+    now: datetime,
+    console: Console,
+    studies: Mapping[str, Callable[[], Study]] = STUDIES,
+) -> None:
+    """Run what is missing of a study, or of all, and write the report.
+
+    Raises:
+        ConfigError: the study or the scale is unknown.
+        LogError: the log breaks its schema.
+        DataError: the log cannot serve the study.
+        AmrsError: cells failed; the others are done and in the report.
+    """
+    scale = request.selection.narrowed(scale_named(request.scale))
+    chosen = chosen_studies(request.study, studies)
+    log = read_log(request.log)
+    digest = log.digest()
+    chosen = _those_served(chosen, log, console, insist=request.study != ALL)
+    plans = [_plan(study, log, digest, scale, request, console) for study in chosen]
+    made: dict[str, Result] = {}
+    failed = [] if request.only_report else _run_missing(plans, digest, scale, request, made, console)
+    plans = [plan.with_results(made) for plan in plans]
+    origin = origin_of(log, digest, scale, request.command)
+    chapters = [_report(plan, failed, origin, scale, request, now, console) for plan in plans]
+    if request.study == ALL:
+        title = f"AMRS studies, {scale.name} scale"
+        path = write_page(_folder(request, ALL), title, origin, chapters, made_at=now)
+        console.print(f"All together: {path}", soft_wrap=True)
+    if failed:
+        raise AmrsError(_failures_in_words(failed, sum(len(plan.cells) for plan in plans)))
+
+
+def chosen_studies(name: str, studies: Mapping[str, Callable[[], Study]] = STUDIES) -> list[Study]:
+    """Return the study of that name, or every one.
+
+    Raises:
+        ConfigError: there is none; the message lists those that there are.
+    """
+    if name == ALL:
+        return [make() for make in studies.values()]
+    if name not in studies:
+        raise ConfigError(f"expected a study out of {', '.join(studies)} or {ALL}; got {name!r}")
+    return [studies[name]()]
+
+
+def _those_served(studies: Sequence[Study], log: Log, console: Console, *, insist: bool) -> list[Study]:
+    """Return the studies that this log can serve; say why not of the others."""
+    served = []
+    for study in studies:
+        reason = study.refuses(log.description) if isinstance(study, Choosy) else None
+        if reason is None:
+            served.append(study)
+        elif insist:
+            raise DataError(f"{study.name} cannot be run on log {log.description.name!r}: {reason}")
+        else:
+            console.print(f"{study.name} is left out: {reason}")
+    return served
+
+
+def _plan(study: Study, log: Log, digest: str, scale: Scale, request: Request, console: Console) -> Plan:
+    cells = [cell for cell in study.cells(scale) if request.selection.holds(cell)]
+    if not cells:
+        raise ConfigError(
+            f"no cell of {study.name} has {' or '.join(map(repr, request.selection.only))} in its label"
+        )
+    keyed = {cell_key(study, cell, scale, digest): cell for cell in cells}
+    assert len(keyed) == len(cells), f"{study.name} has two cells of the same settings"
+    if any(name in _SPLIT_BY_LISTENER for cell in cells for name, _ in cell.settings):
+        _require_listeners(log)
+    cache = Cache.of(study, scale, home=request.home, committed=request.committed)
+    found = cache.find(study, keyed, digest) if request.resume or request.only_report else Found(results={})
+    console.print(f"{study.name}: {len(found.results)} of {len(cells)} cells are cached")
+    for note in found.notes():
+        console.print(f"  {note}", highlight=False, soft_wrap=True)
+    return Plan(study=study, cells=keyed, cache=cache, found=found)
+
+
+def _require_listeners(log: Log) -> None:
+    """Raise unless the log can be split by listener.
+
+    Raises:
+        DataError: naming the counts.
+    """
+    consented = log.select_listeners(log.listening_ids())
+    playing = consented.sessions.join(consented.plays, on="session_id", how="semi")["listener_id"].n_unique()
+    if playing < 3:
+        raise DataError(
+            f"log {log.description.name!r} is too small to split: expected at least 3 listeners who consented and "
+            f"played something (training, validation, test), found {playing} of {len(log.listeners)} listeners"
+        )
+
+
+def _run_missing(
+    plans: Sequence[Plan],
+    digest: str,
+    scale: Scale,
+    request: Request,
+    made: dict[str, Result],
+    console: Console,
+) -> list[tuple[Job, Failure]]:
+    """Run the cells that no cache has; store each in the cache and in `made` as soon as it is done."""
+    commit = code_version()
+    caches = {plan.study.name: plan.cache for plan in plans}
+    jobs = [
+        Job(study=plan.study, cell=cell, log=request.log.resolve(), log_digest=digest, scale=scale)
+        for plan in plans
+        for key, cell in plan.cells.items()
+        if key not in plan.found.results
+    ]
+
+    def store(job: Job, done: Done) -> None:
+        result = Result(
+            key=cell_key(job.study, job.cell, scale, digest),
+            cell=job.cell,
+            revision=job.study.revision,
+            log_digest=digest,
+            records=done.records,
+            seconds=done.seconds,
+            commit=commit,
+        )
+        caches[job.study.name].store(result)
+        made[result.key] = result
+
+    try:
+        return spread(jobs, request.place, store=store, console=console)
+    except KeyboardInterrupt:
+        console.print("Interrupted. The cells that were done are kept; the same command goes on from there.")
+        raise
+
+
+def _report(
+    plan: Plan,
+    failed: Sequence[tuple[Job, Failure]],
+    origin: Origin,
+    scale: Scale,
+    request: Request,
+    now: datetime,
+    console: Console,
+) -> Chapter:
+    """Write one study's report, print its tables, and return it as a chapter."""
+    study, results = plan.study, plan.found.results
+    done = [(cell, results[key].records) for key, cell in plan.cells.items() if key in results]
+    command = request.command_for(study.name)
+    ours = [(job, failure) for job, failure in failed if job.study.name == study.name]
+    chapter = Chapter(
+        name=study.name,
+        title=study.title,
+        command=command,
+        cell_count=len(plan.cells),
+        done_count=len(done),
+        seconds=sum(results[key].seconds for key in plan.cells if key in results),
+        commits=tuple(sorted({results[key].commit for key in plan.cells if key in results})),
+        notes=(*plan.found.notes(), *(f"failed: {job.cell.label}: {failure.message}" for job, failure in ours)),
+        tables=study.tables(done) if done else (),
+        figures=[Drawn(figure=figure, png=draw(figure)) for figure in study.figures(done)] if done else (),
+    )
+    for table in chapter.tables:
+        console.print(on_terminal(table))
+        if table.note:
+            console.print(table.note, style="dim", highlight=False, markup=False)
+    if chapter.missing_count:
+        console.print(f"{study.name}: {chapter.missing_count} of {chapter.cell_count} cells are missing")
+    folder = _folder(request, study.name)
+    origin = replace(origin, command=command)
+    write_chapter(folder, origin, chapter)
+    path = write_page(folder, study.title, origin, [chapter], made_at=now)
+    console.print(f"Report: {path}", soft_wrap=True)
+    if request.keep and done:
+        kept = plan.cache.keep([results[key] for key in plan.cells if key in results])
+        write_chapter(
+            request.committed.parent / f"{study.name}-{scale.name}", origin, replace(chapter, figures=())
+        )
+        console.print(f"Kept: {kept}", soft_wrap=True)
+    return chapter
+
+
+def _folder(request: Request, name: str) -> Path:
+    return request.home / "studies" / f"{name}-{request.scale}"
+
+
+def _failures_in_words(failed: Sequence[tuple[Job, Failure]], cell_count: int) -> str:
+    lines = [f"  {job.cell.label}: {failure.message}" for job, failure in failed]
+    return "\n".join([f"{len(failed)} of {cell_count} cells failed; the others are in the report", *lines])
