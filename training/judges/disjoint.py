@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.affect import SIGNALS, Signal
-from models.decoder import PolicyOrder
 from models.errors import DataError
 from models.listening import NO_SONG, Listening
 from training.choosing import Setting
@@ -111,10 +110,10 @@ def replay(rollouts: Rollouts, start: Start, setting: Setting, judge: WorldOver)
         judge: over the same catalogue.
     """
     heard = Played(rollouts.song, _play_counts(start.listening), len(setting.catalogue))
-    again = roll_out(
+    again = roll_out(  # of one candidate each, so that no decoder has anything to reorder
         heard,
         Start(listening=start.listening, truth=None, state=None),
-        replace(setting, world=judge, decoder=PolicyOrder(), song_count=rollouts.song.shape[1]),
+        replace(setting, world=judge, candidate_count=1, song_count=rollouts.song.shape[1]),
         guarded=False,
         rng=np.random.default_rng(0),
     )
