@@ -35,11 +35,18 @@ class LinearFit:
     summary_penalty: float = 100.0
     """How many observations' worth of doubt there is about every standardised summary feature."""
     song_penalty: float = 1000.0
-    """The same about every component of a song; songs matter less than histories (AMRS Table 3)."""
+    """The same about what every component of a song does to engagement and rating; songs matter less than
+    histories (AMRS Table 3)."""
+    effect_penalty: float = 1000.0
+    """The same about what it does to valence and arousal. A component counts by its spread in the reading: one
+    that tells a tag is held back least, so the larger this is, the more the tags are the prior of an effect."""
 
     def __post_init__(self) -> None:
-        if not min(self.summary_penalty, self.song_penalty) > 0:
-            raise ConfigError(f"penalties must be above 0; got {self.summary_penalty} and {self.song_penalty}")
+        if not min(self.summary_penalty, self.song_penalty, self.effect_penalty) > 0:
+            raise ConfigError(
+                "penalties must be above 0; got "
+                f"{self.summary_penalty}, {self.song_penalty} and {self.effect_penalty}"
+            )
 
 
 USUAL_FIT: Final = LinearFit()
@@ -76,7 +83,7 @@ def fit_linear_part(
             design,
             label,
             penalty=np.repeat(
-                [fit.summary_penalty, fit.summary_penalty, fit.song_penalty],
+                [fit.summary_penalty, fit.summary_penalty, fit.effect_penalty if is_affect else fit.song_penalty],
                 [each.shape[1] for each in columns],
             ),
             scale=np.hstack([_spread(design[:, : -song.shape[1]]), loud]),

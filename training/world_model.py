@@ -10,7 +10,7 @@ Legend: T tokens · M members
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -126,14 +126,18 @@ class WorldPreset:
 QUICK = WorldPreset(
     reading=ReadingConfig(),
     architecture=WorldModelConfig(encoder=EncoderConfig(width=32, dropout=0.3), hidden=64),
-    training=WorldTrainingConfig(lookback=64, epochs=6, batch_size=16, learning_rate=3e-4),
+    training=WorldTrainingConfig(
+        lookback=64, epochs=6, batch_size=16, learning_rate=3e-4, linear=LinearFit(effect_penalty=3_000.0)
+    ),
 )
 """Half a minute for a small platform: the linear part knows most of what 240 listeners can teach."""
 
 PAPER = WorldPreset(
     reading=ReadingConfig(),
     architecture=WorldModelConfig(encoder=EncoderConfig(width=64, dropout=0.4), hidden=128),
-    training=WorldTrainingConfig(lookback=64, epochs=8, batch_size=32, learning_rate=5e-4),
+    training=WorldTrainingConfig(
+        lookback=64, epochs=8, batch_size=32, learning_rate=5e-4, linear=LinearFit(effect_penalty=10_000.0)
+    ),
 )
 """For logs of the paper's size: about a thousand listeners."""
 
@@ -267,16 +271,31 @@ class _Member:
 
 def _train_member(task: _Member, advance: Advance) -> TrainedWorldModel[WorldModel]:
     rng = np.random.default_rng(task.seed)
+    drawn = rng.choice(task.split.train, len(task.split.train))
     return train_world_model(
         task.histories,
-        task.split,
+        judged_by_left_out(task.split, drawn, rng),
         feature_names=task.feature_names,
         architecture=task.preset.architecture,
         config=task.preset.training,
         rng=rng,
-        listeners=rng.choice(task.split.train, len(task.split.train)),
+        listeners=drawn,
         advance=advance,
     )
+
+
+def judged_by_left_out(split: Split, drawn: Int[ndarray, " n"], rng: np.random.Generator) -> Split:
+    """Return the split with training listeners whom a bootstrap left out in the place of the validation listeners.
+
+    About a third are left out, and as many of them are drawn as there are validation listeners. They choose a
+    member's checkpoint, so that validation listeners are strangers to the ensemble and may calibrate it
+    (docs/decisions/intervals.md). Where the bootstrap left nobody out, the split stays as it is.
+    """
+    left_out = np.setdiff1d(split.train, drawn)
+    if not len(left_out):
+        return split
+    judges = rng.choice(left_out, min(len(left_out), len(split.validation)), replace=False)
+    return replace(split, validation=np.sort(judges))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

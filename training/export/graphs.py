@@ -60,8 +60,10 @@ def head_graph(ensemble: Ensemble) -> bytes:
     state_hidden = linear(graph, by_member, [head.state_part for head in heads], axes=1)  # (M, B, H)
     state_hidden = graph("Unsqueeze", state_hidden, graph.integers(2))  # (M, B, 1, H)
     songs = graph("Transpose", song_hidden, perm=[2, 0, 1, 3])  # (M, B, K, H+W)
-    hidden_layer = graph("Gelu", graph("Add", state_hidden, part(graph, songs, 3, slice(0, hidden))))
-    correction = linear(graph, hidden_layer, [head.output for head in heads], axes=2)  # (M, B, K, 4)
+    met = graph("Gelu", graph("Add", state_hidden, part(graph, songs, 3, slice(0, hidden))))
+    behaviour = linear(graph, met, [head.behaviour for head in heads], axes=2)  # (M, B, K, 2)
+    affect = linear(graph, graph("Gelu", state_hidden), [head.affect for head in heads], axes=2)  # (M, B, 1, 2)
+    correction = graph("Add", _padded(graph, behaviour, after=2), _padded(graph, affect, before=2))  # (M, B, K, 4)
     logits = linear_logits(
         graph,
         parts,
@@ -95,6 +97,11 @@ def _token_inputs(graph: Builder, encoders: Sequence[HistoryEncoder], *, song_wi
     split = graph("Reshape", song, graph.integers(0, 0, members, song_width))  # (B, L, M, song_width)
     by_member = graph("Transpose", split, perm=[2, 0, 1, 3])
     return by_member, features, graph.input("length", ["B"], integers=True)
+
+
+def _padded(graph: Builder, source: str, *, before: int = 0, after: int = 0) -> str:
+    """Write a value of four axes with zeros before or after its last one."""
+    return graph("Pad", source, graph.integers(0, 0, 0, before, 0, 0, 0, after))
 
 
 def _column(graph: Builder, vector: str) -> str:

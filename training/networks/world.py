@@ -20,12 +20,11 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.affect import SIGNALS
 from models.errors import ConfigError
 from training.networks.blocks import initialise
 from training.networks.encoder import EncoderConfig, HistoryEncoder
 from training.networks.inputs import EVERYTHING, Inputs
-from training.networks.linear_part import LinearPart
+from training.networks.linear_part import AFFECT, BEHAVIOUR, LinearPart
 
 
 class WorldForm(nn.Module, ABC):
@@ -99,22 +98,32 @@ class WorldModelConfig:
 
 
 class FeedbackHead(nn.Module):
-    """A light network on [state ; song], which corrects what the linear part says."""
+    """A light network on [state ; song], which corrects what the linear part says.
+
+    Valence and arousal are corrected from the state alone. A report follows some seven songs; a network that meets
+    only the last of them lets it stand in for all, and its song effects come out too wide (TRIAL). A song's effect
+    on affect is the linear part's, which every report teaches for all the songs of its session.
+    """
 
     def __init__(self, *, width: int, song_width: int, hidden: int) -> None:
         """Draw the weights; before training, nothing is corrected."""
         super().__init__()
         self.state_part = nn.Linear(width, hidden)
         self.song_part = nn.Linear(song_width, hidden, bias=False)
-        self.output = nn.Linear(hidden, len(SIGNALS))
+        self.behaviour = nn.Linear(hidden, BEHAVIOUR.stop - BEHAVIOUR.start)
+        self.affect = nn.Linear(hidden, AFFECT.stop - AFFECT.start)
         self.apply(initialise)
-        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.behaviour.weight)
+        nn.init.zeros_(self.affect.weight)
 
     def forward(
         self, state: Float[Tensor, "*#shape Z"], song_part: Float[Tensor, "*#shape H"]
     ) -> Float[Tensor, "... 4"]:
         """Return the correction in logits, from the song's share of the hidden layer; leading axes broadcast."""
-        return self.output(F.gelu(self.state_part(state) + song_part))
+        heard = self.state_part(state)
+        behaviour = self.behaviour(F.gelu(heard + song_part))  # (..., 2)
+        affect = self.affect(F.gelu(heard))
+        return torch.cat([behaviour, affect.expand(behaviour.shape)], dim=-1)
 
 
 class WorldModel(WorldForm):

@@ -82,7 +82,7 @@ def test_parity_sees_a_network_that_is_not_the_exported_one(tiny_bundle: Bundle)
 def test_weights_that_are_no_numbers_are_never_sealed(tmp_path):
     broken = make_trained()
     with torch.no_grad():
-        broken.ensemble.members[0].head.output.bias.fill_(float("nan"))
+        broken.ensemble.members[0].head.behaviour.bias.fill_(float("nan"))
 
     with pytest.raises(BundleError, match="ONNX must agree with PyTorch"):
         seal_bundle(Repository(tmp_path), trained=broken)
