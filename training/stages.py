@@ -66,7 +66,7 @@ def first_limits(
     """Return the limits that what Copycat would play to training listeners, over some songs, suggests."""
     train = material.listening.select(material.split.train)
     priors = mean_reports(train)
-    setting = setting_with(material, world, preset, _no_limits(priors))
+    setting = setting_with(material, world, preset, no_limits(priors))
     candidates, standing = proposals(copycat, start_of(material, windows), setting, rng)
     songs = material.log.songs
     return derive_limits(
@@ -82,7 +82,7 @@ def first_limits(
     )
 
 
-def _no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
+def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
     """Return a table that forbids nothing for its affect."""
     free = Limits(
         arousal_rise=_ANY,
