@@ -29,7 +29,7 @@ from models.guardrails import (
 from models.known_safe import known_safe_songs
 from models.listening import NO_SONG, Listening, Mode, song_keys
 from training.policies.policy import Moment
-from training.trained import WorldOver
+from training.trained import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Setting:
     catalogue: Catalogue
     context: ContextSchema
     lookback: int
-    world: WorldOver
+    world: World
     table: GuardrailTable
     support_distance: Float[ndarray, " N"]
     """From each song to its nearest training song."""

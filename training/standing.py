@@ -17,7 +17,7 @@ from numpy import ndarray
 from models.catalogue import Catalogue
 from models.guardrails import AFFECT, GuardrailTable, Standing
 from models.listening import NO_SONG, Listening, Population
-from training.trained import WorldOver, WorldStates
+from training.trained import World, WorldStates
 
 RECENT_SONGS: Final = 64
 """How many of the songs offered lately are looked at; above every song gap."""
@@ -75,7 +75,7 @@ def anchors(
 def standing_of(
     listening: Listening,
     states: WorldStates,
-    world: WorldOver,
+    world: World,
     catalogue: Catalogue,
     table: GuardrailTable,
     now: Float[ndarray, " B"],

@@ -5,7 +5,9 @@ Networks see a song through a reading of its embedding, computed once per catalo
 Legend: B histories · L tokens · M members · N songs · C candidates · D state width · Q target width
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from models.catalogue import gather
 from models.tokens import Tokens
 from training.networks.policy import PolicyNetwork
 from training.networks.world import Ensemble
+from training.windows import grouped
 
 
 def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[ndarray, "N Q"]:
@@ -28,6 +31,8 @@ def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[nda
 
 CHUNK = 256
 """Histories that pass through a network at once: bounds memory, changes no number."""
+_MOST_TOKENS = 128 * 64
+"""Of a batch, padding included; bounds memory where histories are long."""
 _WHOLE_CHUNK = 16
 """The same, where every song of the catalogue is predicted."""
 
@@ -40,6 +45,44 @@ class WorldStates:
     """After every token."""
     before_last_play: Float[ndarray, "B M D"]
     """After the tokens before the last play; the same as `now` where the history does not end with a play."""
+
+
+def alike(length: Int[ndarray, " B"]) -> Iterator[tuple[Int[ndarray, " b"], int]]:
+    """Yield batches of histories of like length, and how many tokens the longest of them has."""
+    by_length = np.argsort(length, kind="stable")
+    for group in grouped(length[by_length], batch_size=CHUNK, most_tokens=_MOST_TOKENS):
+        yield by_length[group], int(length[by_length[group][-1]])
+
+
+def in_order(
+    values: Float[ndarray, "B *shape"], batches: Sequence[Int[ndarray, " b"]]
+) -> Float[ndarray, "B *shape"]:
+    """Return what was computed batch by batch in the histories' own order."""
+    ordered = np.empty_like(values)
+    ordered[np.concatenate(batches)] = values
+    return ordered
+
+
+@runtime_checkable
+class World(Protocol):
+    """World models over one catalogue, wherever they run: trained networks, or a sealed bundle's graphs."""
+
+    @property
+    def songs(self) -> Float[ndarray, "N K"]:
+        """The reading of each song's embedding."""
+        ...
+
+    def look(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> WorldStates:
+        """Return where each listener stands."""
+        ...
+
+    def predicted(self, state: Float[ndarray, "B M D"], rows: Int[ndarray, "B C"]) -> Float[ndarray, "B M C 4"]:
+        """Return every member's prediction of the four signals of each candidate; any row for `NO_SONG`."""
+        ...
+
+    def predicted_average(self, state: Float[ndarray, "B M D"]) -> Float[ndarray, "B M 4"]:
+        """Return every member's prediction of the average song: the one whose reading is zero."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,17 +103,18 @@ class WorldOver:
         self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
     ) -> Float[ndarray, "B p M D"]:
         """Return every member's state after the given numbers of tokens of each history."""
-        parts = []
-        for start in range(0, len(rows), CHUNK):
-            part = slice(start, start + CHUNK)
+        parts, order = [], []
+        for part, longest in alike(place.max(axis=1, initial=0)):
             states = self.ensemble.states(
-                torch.from_numpy(gather(self.songs, rows[part])), torch.from_numpy(features[part])
+                torch.from_numpy(gather(self.songs, rows[part, :longest])),
+                torch.from_numpy(features[part, :longest]),
             )  # (b, M, L+1, D)
             wanted = torch.from_numpy(place[part])[:, None, :, None].expand(
                 -1, states.shape[1], -1, states.shape[3]
             )
             parts.append(states.gather(2, wanted).transpose(1, 2))
-        return np.asarray(torch.cat(parts).numpy())
+            order.append(part)
+        return in_order(torch.cat(parts).numpy(), order)
 
     def look(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> WorldStates:
         """Return where each listener stands."""
@@ -121,15 +165,16 @@ class PolicyOver:
         self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
     ) -> Float[ndarray, "B p Q"]:
         """Return ŝ, of unit length, after the given numbers of tokens of each history."""
-        parts = []
-        for start in range(0, len(rows), CHUNK):
-            part = slice(start, start + CHUNK)
+        parts, order = [], []
+        for part, longest in alike(place.max(axis=1, initial=0)):
             states = self.network.states(
-                torch.from_numpy(gather(self.songs, rows[part])), torch.from_numpy(features[part])
+                torch.from_numpy(gather(self.songs, rows[part, :longest])),
+                torch.from_numpy(features[part, :longest]),
             )  # (b, L+1, D)
             at = torch.from_numpy(place[part])[:, :, None].expand(-1, -1, states.shape[2])
             parts.append(self.network.wanted(states.gather(1, at)))
-        return np.asarray(torch.cat(parts).numpy())
+            order.append(part)
+        return in_order(torch.cat(parts).numpy(), order)
 
     def cosines(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> Float[ndarray, "B N"]:
         """Return the score of every song as the next one of each history."""

@@ -1,0 +1,130 @@
+"""The limits of a subject: quantiles of what Copycat's songs would do, tightened where the truth is known.
+
+Legend: S situations · K candidates
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from models.guardrails import GuardrailTable, Limits, affect_steps
+from models.listening import Mode, Population
+from training.material import Material
+from training.rollout import Start, proposals
+from training.situations import WindowConfig, draw_choices, listening_in
+from training.stress.config import StressConfig
+from training.stress.histories import in_mode
+from training.stress.limits import ProposedSteps, approved_songs, derive_limits, mean_reports
+from training.stress.subject import Subject
+from training.stress.tolerated import Tightened, TrueMoments, tightened_table
+
+_ANY: Final = 2.0
+"""A limit that nothing reaches: affect lies in [0, 1]."""
+
+
+def derived_table(
+    subject: Subject, material: Material, windows: WindowConfig, config: StressConfig, rng: np.random.Generator
+) -> tuple[GuardrailTable, tuple[Tightened, ...]]:
+    """Return the limits under which the subject is to serve, and how the truth had a say in them.
+
+    Args:
+        subject: whose limits.
+        material: its training listeners give the quantiles; the truth is asked of validation listeners as well.
+        windows: how far back a situation is looked at.
+        config: how many situations, and what is tolerated.
+        rng: draws them.
+    """
+    first = quantile_limits(subject, material, windows, config, rng)
+    if material.truth is None:
+        return first, ()
+    return tightened_table(first, _true_moments(subject, material, first, windows, config, rng), config)
+
+
+def quantile_limits(
+    subject: Subject, material: Material, windows: WindowConfig, config: StressConfig, rng: np.random.Generator
+) -> GuardrailTable:
+    """Return the limits that what Copycat would play to training listeners, over some songs, suggests."""
+    train = material.listening.select(material.split.train)
+    priors = mean_reports(train)
+    start = _choices(material, material.split.train, windows, config, rng)
+    models = subject.over(material.embeddings)
+    setting = subject.setting(models, material.catalogue, _no_limits(priors), song_count=config.derivation_songs)
+    candidates, standing = proposals(models.copycat, start, setting, rng)
+    songs = material.log.songs
+    return derive_limits(
+        ProposedSteps(steps=affect_steps(candidates, standing), standing=standing),
+        support=subject.support,
+        priors=priors,
+        approved=approved_songs(
+            train,
+            material.catalogue.rows(train.song),
+            songs["song_id"].to_list(),
+            songs["tag_arousal"].fill_null(np.nan).to_numpy().astype(np.float64),
+        ),
+    )
+
+
+def _true_moments(
+    subject: Subject,
+    material: Material,
+    table: GuardrailTable,
+    windows: WindowConfig,
+    config: StressConfig,
+    rng: np.random.Generator,
+) -> TrueMoments:
+    """Return what the policy would propose to training and validation listeners, had they asked for any mode."""
+    listeners = np.sort(np.concatenate([material.split.train, material.split.validation]))
+    start = _choices(material, listeners, windows, config, rng)
+    assert material.truth is not None
+    assert start.state is not None
+    count = start.listening.listener_count
+    mode = rng.permutation(np.arange(count) % len(Mode))
+    asked = replace(start, listening=in_mode(start.listening, mode))
+    models = subject.over(material.embeddings)
+    setting = subject.setting(models, material.catalogue, table, song_count=config.derivation_songs)
+    candidates, standing = proposals(models.policy, asked, setting, rng)
+    again = config.derivation_songs  # proposals stand step by step, every start in each
+    return TrueMoments(
+        candidates=candidates,
+        standing=standing,
+        mode=np.tile(mode, again),
+        population=np.tile(start.listening.population, again),
+        effect=material.truth.song_effect(
+            np.tile(start.state.listener, again), material.catalogue.rows(candidates.song)
+        ),
+    )
+
+
+def _choices(
+    material: Material,
+    listeners: Int[ndarray, " b"],
+    windows: WindowConfig,
+    config: StressConfig,
+    rng: np.random.Generator,
+) -> Start:
+    """Return situations in which a logged song was chosen, at most as many as asked for, spread over listeners."""
+    each = replace(windows, windows_per_listener=max(1, -(-config.derivation_starts // max(len(listeners), 1))))
+    drawn = draw_choices(material.listening, listeners, each, rng)
+    kept = np.sort(rng.permutation(len(drawn))[: config.derivation_starts])
+    chosen = replace(drawn, listener=drawn.listener[kept], first=drawn.first[kept], stop=drawn.stop[kept])
+    state = None
+    if material.truth is not None:
+        state = material.truth.start(material.listener_rows[chosen.listener], chosen.stop)
+    return Start(listening=listening_in(material.listening, chosen), truth=material.truth, state=state)
+
+
+def _no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
+    """Return a table that forbids nothing for its affect."""
+    free = Limits(
+        arousal_rise=_ANY,
+        arousal_fall=_ANY,
+        arousal_band=_ANY,
+        valence_fall=_ANY,
+        caution=0.0,
+        support_distance=float(np.finfo(np.float64).max),
+    )
+    limits = {population.label: {mode.label: free for mode in Mode} for population in Population}
+    return GuardrailTable(limits=limits, prior=priors)
