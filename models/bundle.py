@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from models.calibration import Calibration
 from models.context import ContextSchema
+from models.decoder import POLICY_ORDER, Decoder
 from models.errors import BundleError
 from models.gates import GateReport
 from models.golden import Golden, golden_of
@@ -68,7 +69,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_name: Literal["amrs-bundle/1"] = Field("amrs-bundle/1", alias="schema")
+    schema_name: Literal["amrs-bundle/2"] = Field("amrs-bundle/2", alias="schema")
     created: datetime
     code_version: str
     data_digest: Digest
@@ -85,6 +86,9 @@ class Manifest(BaseModel):
     candidate_count: Count = 100
     """K, the songs the policy proposes; the ladder's wider rung asks for four times as many."""
     utility: Utility
+    """What the policy was tuned for."""
+    decoder: Decoder = POLICY_ORDER
+    """In which order the policy's songs come before the guardrails, as judged in rollouts."""
     training: dict[str, str | int | float | bool]
     """Preset, seed and settings, for whoever must repeat the run."""
     files: dict[str, Digest]

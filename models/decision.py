@@ -1,20 +1,23 @@
 """A decision: why this song was played to this listener, recorded so that it can be taken again, bit for bit.
 
-It holds all that the choice rested on — every rung's candidates with their predictions, where the listener
-stood, the limits, the exposure — and nothing has to be looked up to replay it (SAFETY: "a decision records").
+It holds all that the choice rested on — every rung's candidates with their predictions, the decoder, where the
+listener stood, the limits, the exposure — and nothing has to be looked up to replay it (SAFETY: "a decision
+records").
 
 Legend: K candidates · M ensemble members · R songs offered lately
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
+from pydantic import TypeAdapter
 
+from models.decoder import POLICY_ORDER, Decoder
 from models.errors import DataError
 from models.exposure import ExposureSnapshot
 from models.guardrails import (
@@ -26,9 +29,12 @@ from models.guardrails import (
     guard_and_choose,
     limit_columns,
 )
-from models.listening import NO_SONG
+from models.listening import NO_SONG, Mode
 
-DECISION_SCHEMA = 1
+DECISION_SCHEMA = 2
+_READABLE_SCHEMAS = (1, 2)
+"""The first knew no decoder: its songs were in the policy's order."""
+_DECODER: TypeAdapter[Decoder] = TypeAdapter(Decoder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +59,7 @@ class Decision:
     """Where the affect estimate came from: `report`, `world_model` or `prior`."""
     standing: Standing
     limits: Limits
+    decoder: Decoder
     snapshot_id: str
     coverage: float
     trials: tuple[Trial, ...]
@@ -68,11 +75,12 @@ def decide(
     rungs: Iterable[tuple[Rung, Callable[[], Candidates]]],
     *,
     bundle: str,
-    mode: str,
+    mode: Mode,
     history_length: int,
     estimate_source: str,
     standing: Standing,
     limits: Limits,
+    decoder: Decoder,
     snapshot: ExposureSnapshot,
 ) -> tuple[Decision, tuple[Choice, ...]]:
     """Walk the fallback ladder for one listener; return the decision and what each rung tried made of it.
@@ -81,36 +89,32 @@ def decide(
         rungs: the ladder, widest first; candidates are asked for only when their rung is reached.
         standing: of a batch of one.
     """
-    columns = limit_columns([limits])
-    coverage = np.array([snapshot.coverage])
-    trials: list[Trial] = []
-    choices: list[Choice] = []
-    found = (Rung.SILENCE, NO_SONG, NO_SONG)
-    for rung, candidates_of in rungs:
-        candidates = candidates_of()
-        shown = snapshot.counts_of(candidates.song)
-        choice = guard_and_choose(candidates, standing, columns, rung=rung, shown=shown, coverage=coverage)
-        choices.append(choice)
-        trials.append(Trial(rung=rung, candidates=candidates, shown=shown))
-        place = int(choice.chosen[0])
-        if place != NO_SONG:
-            found = (rung, int(candidates.song[0, place]), place)
-            break
     decision = Decision(
         bundle=bundle,
-        mode=mode,
+        mode=mode.label,
         history_length=history_length,
         estimate_source=estimate_source,
         standing=standing,
         limits=limits,
+        decoder=decoder,
         snapshot_id=snapshot.snapshot_id,
         coverage=snapshot.coverage,
-        trials=tuple(trials),
-        rung=found[0],
-        song=found[1],
-        place=found[2],
+        trials=(),
+        rung=Rung.SILENCE,
+        song=NO_SONG,
+        place=NO_SONG,
     )
-    return decision, tuple(choices)
+    trials: list[Trial] = []
+    choices: list[Choice] = []
+    for rung, candidates_of in rungs:
+        candidates = candidates_of()
+        trials.append(Trial(rung=rung, candidates=candidates, shown=snapshot.counts_of(candidates.song)))
+        choices.append(_choice(decision, trials[-1]))
+        place = int(choices[-1].chosen[0])
+        if place != NO_SONG:
+            decision = replace(decision, rung=rung, song=int(candidates.song[0, place]), place=place)
+            break
+    return replace(decision, trials=tuple(trials)), tuple(choices)
 
 
 def replay(decision: Decision) -> tuple[Rung, int, list[Choice]]:
@@ -118,22 +122,27 @@ def replay(decision: Decision) -> tuple[Rung, int, list[Choice]]:
 
     A sound record gives its own `rung` and `song` back.
     """
-    columns = limit_columns([decision.limits])
     choices: list[Choice] = []
     for trial in decision.trials:
-        choice = guard_and_choose(
-            trial.candidates,
-            decision.standing,
-            columns,
-            rung=trial.rung,
-            shown=trial.shown,
-            coverage=np.array([decision.coverage]),
-        )
-        choices.append(choice)
-        place = int(choice.chosen[0])
+        choices.append(_choice(decision, trial))
+        place = int(choices[-1].chosen[0])
         if place != NO_SONG:
             return trial.rung, int(trial.candidates.song[0, place]), choices
     return Rung.SILENCE, NO_SONG, choices
+
+
+def _choice(decision: Decision, trial: Trial) -> Choice:
+    """Return what the guardrails make of one rung; taking a decision and taking it again both ask here."""
+    return guard_and_choose(
+        trial.candidates,
+        decision.standing,
+        limit_columns([decision.limits]),
+        rung=trial.rung,
+        decoder=decision.decoder,
+        mode=np.array([Mode[decision.mode.upper()]], np.int64),
+        shown=trial.shown,
+        coverage=np.array([decision.coverage]),
+    )
 
 
 def pack_decision(decision: Decision) -> bytes:
@@ -146,6 +155,7 @@ def pack_decision(decision: Decision) -> bytes:
         "estimate_source": decision.estimate_source,
         "standing": _pack_columns(decision.standing),
         "limits": decision.limits.model_dump(),
+        "decoder": decision.decoder.model_dump(),
         "snapshot_id": decision.snapshot_id,
         "coverage": decision.coverage,
         "trials": [
@@ -167,8 +177,9 @@ def unpack_decision(packed: bytes) -> Decision:
     """
     try:
         record = msgspec.msgpack.decode(packed)
-        if record["schema"] != DECISION_SCHEMA:
-            raise DataError(f"a decision of schema {DECISION_SCHEMA} was expected; got {record['schema']!r}")
+        schema = record["schema"]
+        if schema not in _READABLE_SCHEMAS:
+            raise DataError(f"a decision of schema {_READABLE_SCHEMAS} was expected; got {schema!r}")
         return Decision(
             bundle=record["bundle"],
             mode=record["mode"],
@@ -176,6 +187,7 @@ def unpack_decision(packed: bytes) -> Decision:
             estimate_source=record["estimate_source"],
             standing=_unpack_columns(Standing, record["standing"]),
             limits=Limits.model_validate(record["limits"]),
+            decoder=POLICY_ORDER if schema == 1 else _DECODER.validate_python(record["decoder"]),
             snapshot_id=record["snapshot_id"],
             coverage=record["coverage"],
             trials=tuple(

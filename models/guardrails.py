@@ -2,7 +2,8 @@
 
 One function, `vetoes`, judges (B, K) candidates; rollouts and the service call the same one. It fails closed:
 where a number that a rule needs is not finite, that rule forbids. `choose` then takes the first allowed song
-in the policy's order, and reorders near ties only for the coverage floor.
+in the decoder's order (the policy's own, unless the bundle was judged with another one), and reorders near ties
+only for the coverage floor.
 
 A *step* is the change of the world model's affect estimate that a candidate would bring; its *spread* is the
 standard deviation of that difference over the ensemble, so that what members share cancels. Right after a report
@@ -24,6 +25,7 @@ from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.affect import Signal
+from models.decoder import Decoder
 from models.listening import NO_SONG, Mode, Population
 
 AFFECT: Final = slice(Signal.VALENCE, Signal.AROUSAL + 1)
@@ -65,6 +67,9 @@ RUNG_RULES: Final = {
     Rung.APPROVED: Rule.BLOCKED | Rule.REPETITION,
 }
 """What binds on each rung: known-safe and approved songs were allowed by people, not by predictions."""
+
+DECODED_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
+"""Where a decoder may reorder; people's lists keep people's order."""
 
 WIDER: Final = 4
 """How many times as many candidates the ladder's second rung looks at."""
@@ -271,7 +276,7 @@ def choose(
     """Return the chosen candidate of each listener, `NO_SONG` where none is allowed. Deterministic.
 
     Args:
-        score: the policy's; a score that is not finite is never chosen.
+        score: the policy's, as the decoder dealt them; a score that is not finite is never chosen.
         forbidden: sums of the rules that bind on this rung; 0 where the candidate is allowed.
         shown: how often each candidate was shown to the population under the mode.
         coverage: of the mode's last exposures, in [0, 1].
@@ -299,6 +304,8 @@ class Choice:
     forbidden: Int[ndarray, "B K"]
     """Every rule that speaks against each candidate, also those that do not bind on the rung."""
     steps: Steps
+    dealt: Float[ndarray, "B K"]
+    """The policy's scores in the decoder's order: the highest allowed one was chosen, near ties aside."""
 
 
 def guard_and_choose(
@@ -307,14 +314,30 @@ def guard_and_choose(
     limits: LimitColumns,
     *,
     rung: Rung,
+    decoder: Decoder,
+    mode: Int[ndarray, " B"],
     shown: Int[ndarray, "B K"],
     coverage: Float[ndarray, " B"],
 ) -> Choice:
-    """Judge the candidates of one rung and choose among the allowed: what rollouts and the service both call."""
+    """Order, judge and choose among the candidates of one rung: what rollouts and the service both call.
+
+    Args:
+        candidates: as they were proposed.
+        standing: where each listener stands.
+        limits: each listener's.
+        rung: says which rules bind, and whether the decoder may reorder.
+        decoder: the bundle's; it reorders before the rules are asked, and they bind all the same.
+        mode: in force for each listener.
+        shown: how often each candidate was shown to the population under the mode.
+        coverage: of the mode's last exposures, in [0, 1].
+    """
+    dealt = candidates.score
+    if rung in DECODED_RUNGS:
+        dealt = decoder.deal(candidates.score, candidates.predicted, shown, mode)
     steps = affect_steps(candidates, standing)
     forbidden = vetoes(candidates, steps, standing, limits)
-    chosen = choose(candidates.score, forbidden & int(RUNG_RULES[rung]), shown, coverage, limits)
-    return Choice(chosen=chosen, forbidden=forbidden, steps=steps)
+    chosen = choose(dealt, forbidden & int(RUNG_RULES[rung]), shown, coverage, limits)
+    return Choice(chosen=chosen, forbidden=forbidden, steps=steps, dealt=dealt)
 
 
 def _repeats(candidates: Candidates, standing: Standing, limits: LimitColumns) -> Bool[ndarray, "B K"]:

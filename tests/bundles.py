@@ -165,9 +165,10 @@ def seal_bundle(
         guardrails=make_guardrails(limits),
         calibration=Calibration(
             level=0.9,
-            widths={"engagement": 0.4, "valence": 0.3, "arousal": 0.35},
+            widths={"engagement": (0.4, 0.41, 0.42), "valence": (0.3, 0.32, 0.33), "arousal": (0.35, 0.36, 0.38)},
             listener_count=10,
-            label_counts={"engagement": 100, "valence": 50, "arousal": 50},
+            listener_counts={},
+            label_counts={},
         ),
         gates=GateReport(
             gates=(Gate(name="made for tests", passed=passes, required="nothing", measured="nothing"),)

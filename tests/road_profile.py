@@ -104,8 +104,9 @@ def make_engine(lookback: int) -> Engine:
         guardrails=make_guardrails(),
         calibration=Calibration(
             level=0.9,
-            widths={"engagement": 0.4, "valence": 0.3, "arousal": 0.35},
+            widths={"engagement": (0.4,), "valence": (0.3,), "arousal": (0.35,)},
             listener_count=1,
+            listener_counts={},
             label_counts={},
         ),
         gates=GateReport(gates=()),

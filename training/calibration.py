@@ -1,57 +1,158 @@
-"""Split conformal calibration by listener: how wide an interval must be to hold a stranger's next label.
+"""Split conformal calibration by listener and step: how wide an interval must be to hold a stranger's next label.
 
 A listener's sessions are alike, so labels are not exchangeable; listeners are. Every calibration listener
 therefore counts once, their errors sharing that one vote, and the listener to come holds one vote that may be
 anywhere. Source: Lee, Barber and Willett 2023 (arXiv:2306.06342), hierarchical conformal prediction; SCIENCE,
 where the paper is weak, 5.
 
-Legend: T tokens · E errors
+That fixes the width of step 1. Labels are rare at later steps (few sessions last that long), so those widths are
+pooled into one number: the growth of a signal's squared error with each song imagined. A song that is imagined
+takes away its feedback, and puts the last report one song further back; both are measured on logs, without any
+truth (docs/decisions/intervals.md).
+
+Legend: E predictions · H steps · T tokens of all listeners · L labels
 """
 
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from models.affect import Signal
+from models.affect import SIGNALS, Signal
 from models.calibration import Calibration
 from models.errors import DataError
+from models.listening import NO_SONG
+from training.imagining import Imagined
 from training.windows import Histories
 
 LEVEL: Final = 0.9
+HORIZON: Final = 20
+"""H: as many songs as the longest rollouts imagine, and as one answer of the service can hold."""
 CALIBRATED: Final = (Signal.ENGAGEMENT, Signal.VALENCE, Signal.AROUSAL)
 """The rating is a probability and has no interval."""
 
 
 def calibrate(
-    histories: Histories, predicted: Float[ndarray, "T 4"], listeners: Int[ndarray, " b"], *, level: float = LEVEL
+    imagined: Imagined, growth: Float[ndarray, " 4"], *, level: float = LEVEL, step_count: int = HORIZON
 ) -> Calibration:
-    """Return half-widths that hold a new listener's labels with probability `level`.
+    """Return half-widths that hold a new listener's labels with probability `level` at each step.
+
+    Args:
+        imagined: predictions of listeners who neither trained a world model nor chose one.
+        growth: of the squared errors, as `error_growth` measures it.
+        level: in (0, 1).
+        step_count: H.
+
+    Raises:
+        DataError: nobody has a label of some calibrated signal.
+    """
+    widths: dict[str, tuple[float, ...]] = {}
+    listeners: dict[str, tuple[int, ...]] = {}
+    labels: dict[str, tuple[int, ...]] = {}
+    for signal in CALIBRATED:
+        name = SIGNALS[signal]
+        known = ~np.isnan(imagined.label[:, signal])
+        first = known & (imagined.step == 1)
+        if not first.any():
+            count = len(np.unique(imagined.listener))
+            raise DataError(f"calibrating {name} needs a label of one of {count} listeners")
+        width = conformal_width(imagined.error[first, signal], imagined.listener[first], level=level)
+        wider = width * np.sqrt(1 + max(float(growth[signal]), 0.0) * np.arange(step_count))
+        widths[name] = tuple(np.clip(wider, 1e-6, 1.0).tolist())
+        owners = [imagined.listener[known & (imagined.step == step)] for step in range(1, step_count + 1)]
+        listeners[name] = tuple(len(np.unique(each)) for each in owners)
+        labels[name] = tuple(len(each) for each in owners)
+    return Calibration(
+        level=level,
+        widths=widths,
+        listener_count=len(np.unique(imagined.listener)),
+        listener_counts=listeners,
+        label_counts=labels,
+    )
+
+
+def error_growth(
+    histories: Histories, predicted: Float[ndarray, "T 4"], listeners: Int[ndarray, " n"], imagined: Imagined
+) -> Float[ndarray, " 4"]:
+    """Return what each imagined song adds to a signal's squared error, as a share of the error at step 1.
+
+    It is the sum of two slopes, each listener counting once: that of the squared error on how many songs ago the
+    last report was, and that of what the same label's error gains when the songs before it are imagined. 0 where
+    nothing can be measured.
 
     Args:
         histories: whose targets are the labels.
-        predicted: the ensemble's mean; only the given listeners' rows are read.
-        listeners: not trained on; here, those of the validation part.
-        level: in (0, 1).
-
-    Raises:
-        DataError: no given listener has a label of some calibrated signal.
+        predicted: from observed histories; only the given listeners' rows are read.
+        listeners: for the first slope. They may have trained the models: only the shape of the widths rests on
+            them, not the promise.
+        imagined: for the second slope.
     """
-    owner = np.repeat(listeners, histories.token_counts[listeners])
     rows = histories.tokens_of(listeners)
-    errors = np.abs(predicted[rows] - histories.targets[rows])  # (t, 4), NaN where unlabelled
-    widths, counts = {}, {}
+    owner = np.repeat(listeners, histories.token_counts[listeners])
+    squared = (predicted[rows] - histories.targets[rows]) ** 2  # (t, 4), NaN where unlabelled
+    age = songs_since_report(histories)[rows]
+    gained, base = _gained(imagined)
+    total = np.zeros(4)
     for signal in CALIBRATED:
-        known = ~np.isnan(errors[:, signal])
-        if not known.any():
-            raise DataError(
-                f"calibrating {signal.name.lower()} needs a label of one of {len(listeners)} listeners"
-            )
-        width = conformal_width(errors[known, signal], owner[known], level=level)
-        widths[signal.name.lower()] = float(np.clip(width, 1e-6, 1.0))
-        counts[signal.name.lower()] = int(known.sum())
-    return Calibration(level=level, widths=widths, listener_count=len(listeners), label_counts=counts)
+        known = ~np.isnan(squared[:, signal])
+        total[signal] = _aging(squared[known, signal], age[known], owner[known])
+        known = ~np.isnan(gained[:, signal])
+        total[signal] += _imagining(
+            gained[known, signal], base[known, signal], imagined.step[known] - 1, imagined.listener[known]
+        )
+    return total
+
+
+def songs_since_report(histories: Histories) -> Int[ndarray, " T"]:
+    """Return, at each play, how many songs ago the last report was, the play itself included.
+
+    A session's beginning counts as one, whether or not somebody reported there; boundaries get 0.
+    """
+    is_boundary = histories.song_row == NO_SONG
+    said = is_boundary | ~np.isnan(histories.targets[:, Signal.VALENCE])
+    place = np.arange(len(said))
+    latest = np.maximum.accumulate(np.where(said, place, 0))
+    return np.where(is_boundary, 0, place - np.concatenate([[0], latest[:-1]]))
+
+
+def _gained(imagined: Imagined) -> tuple[Float[ndarray, "E 4"], Float[ndarray, "E 4"]]:
+    """Return what each squared error is above that of the same label at step 1, and the latter."""
+    squared = (imagined.predicted - imagined.label) ** 2
+    first = np.flatnonzero(imagined.step == 1)
+    by_token = first[np.argsort(imagined.token[first])]
+    base = squared[by_token[np.searchsorted(imagined.token[by_token], imagined.token)]]
+    return squared - base, base
+
+
+def _aging(squared: Float[ndarray, " L"], age: Int[ndarray, " L"], owner: Int[ndarray, " L"]) -> float:
+    """Return the slope of squared errors on age, as a share of their mean."""
+    vote = _votes(owner)
+    if not vote.sum():
+        return 0.0
+    mean, centre = np.average(squared, weights=vote), np.average(age, weights=vote)
+    spread = np.average((age - centre) ** 2, weights=vote)
+    if not mean * spread > 0:
+        return 0.0
+    return float(np.average((age - centre) * (squared - mean), weights=vote) / (spread * mean))
+
+
+def _imagining(
+    gained: Float[ndarray, " L"],
+    base: Float[ndarray, " L"],
+    imagined: Int[ndarray, " L"],
+    owner: Int[ndarray, " L"],
+) -> float:
+    """Return the slope, through the origin, of gains on the number of songs imagined, as a share of the base."""
+    vote = _votes(owner)
+    square, mean = float((vote * imagined**2).sum()), float((vote * base).sum())
+    return float((vote * imagined * gained).sum() / square) / (mean / vote.sum()) if square * mean > 0 else 0.0
+
+
+def _votes(owner: Int[ndarray, " L"]) -> Float[ndarray, " L"]:
+    """Return each label's share of its listener's one vote."""
+    _, place, labels = np.unique(owner, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / labels[place]) if len(owner) else np.zeros(0)
 
 
 def conformal_width(errors: Float[ndarray, " E"], owner: Int[ndarray, " E"], *, level: float) -> float:
@@ -64,25 +165,33 @@ def conformal_width(errors: Float[ndarray, " E"], owner: Int[ndarray, " E"], *, 
         owner: the listener of each label.
         level: in (0, 1).
     """
-    _, place, labels = np.unique(owner, return_inverse=True, return_counts=True)
-    vote = 1.0 / (labels[place] * (len(labels) + 1))  # (E,)
+    vote = _votes(owner) / (len(np.unique(owner)) + 1)  # (E,)
     order = np.argsort(errors)
     reached = np.cumsum(vote[order])
     enough = np.flatnonzero(reached >= level - 1e-9)
     return float(errors[order[enough[0]]]) if enough.size else float("inf")
 
 
-def coverage_by_listener(
-    histories: Histories, predicted: Float[ndarray, "T 4"], listeners: Int[ndarray, " b"], calibration: Calibration
-) -> dict[str, float]:
-    """Return, by signal, the share of labels their intervals hold, every listener counting once."""
-    owner = np.repeat(listeners, histories.token_counts[listeners])
-    rows = histories.tokens_of(listeners)
-    errors = np.abs(predicted[rows] - histories.targets[rows])
-    covered = {}
+def coverage_by_listener(imagined: Imagined, calibration: Calibration) -> dict[str, list[float | None]]:
+    """Return, by signal and step, the share of labels their intervals hold, every listener counting once.
+
+    None where nobody has a label.
+    """
+    covered: dict[str, list[float | None]] = {}
     for signal in CALIBRATED:
-        known = ~np.isnan(errors[:, signal])
-        held = errors[known, signal] <= calibration.widths[signal.name.lower()]
-        _, place, labels = np.unique(owner[known], return_inverse=True, return_counts=True)
-        covered[signal.name.lower()] = float((np.bincount(place, held) / labels).mean()) if known.any() else np.nan
+        widths = calibration.widths[SIGNALS[signal]]
+        at_step = []
+        for step, width in enumerate(widths, 1):
+            known = ~np.isnan(imagined.label[:, signal]) & (imagined.step == step)
+            held = imagined.error[known, signal] <= width
+            at_step.append(_by_listener(held, imagined.listener[known]))
+        covered[SIGNALS[signal]] = at_step
     return covered
+
+
+def _by_listener(held: Bool[ndarray, " E"], owner: Int[ndarray, " E"]) -> float | None:
+    """Return the mean over listeners of the share of their labels that are held; None without labels."""
+    if not len(held):
+        return None
+    _, place, labels = np.unique(owner, return_inverse=True, return_counts=True)
+    return float((np.bincount(place, held) / labels).mean())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from models.affect import SIGNALS
 from models.bundle import EmbeddingSpace
+from models.decoder import Decoder, Rerank
 from models.gates import Gate, GateReport
 from models.log_schema import LogDescription
 from models.utility import LinearUtility, TargetUtility
@@ -54,7 +55,8 @@ and no measure of health. Clinical use needs the clinical limits, a clinician in
 
 ## Policies
 
-Five-song rollouts for listeners who were not trained on; G: under guardrails. Utility: {utility}.
+Five-song rollouts for listeners who were not trained on; G: under guardrails. Utility: {utility}. Songs come
+before the guardrails {decoder}.
 
 {policies}
 
@@ -71,6 +73,7 @@ def model_card(
     description: LogDescription,
     space: EmbeddingSpace,
     utility: LinearUtility | TargetUtility,
+    decoder: Decoder,
     scores: PredictionScores,
     references: dict[str, PredictionScores],
     rows: Sequence[PolicyRow],
@@ -88,6 +91,7 @@ def model_card(
         embeddings=_embeddings(space),
         world=_world(scores, references),
         utility=_utility(utility),
+        decoder=_decoder(decoder),
         policies=policy_table(rows),
         gap=gap_in_words(rows),
         gates="\n".join(_gate(gate) for gate in gates.gates),
@@ -154,6 +158,15 @@ def _utility(utility: LinearUtility | TargetUtility) -> str:
     weights = ", ".join(f"{name} {weight:g}" for name, weight in zip(SIGNALS, utility.weights, strict=True))
     kind = "target regions by mode" if isinstance(utility, TargetUtility) else "linear, AMRS eq. 3"
     return f"{kind}; weights {weights}"
+
+
+def _decoder(decoder: Decoder) -> str:
+    if not isinstance(decoder, Rerank):
+        return "in the policy's own order"
+    return (
+        f"with the policy's first {decoder.depth} reordered: weight {decoder.weight:g} on their utility less "
+        f"{decoder.caution:g} spreads, {decoder.rarity:g} for each doubling of exposure"
+    )
 
 
 def gap_in_words(rows: Sequence[PolicyRow]) -> str:

@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from models.catalogue import Catalogue
 from models.context import ContextSchema
+from models.decoder import POLICY_ORDER, Decoder
 from models.guardrails import (
     WIDER,
     Candidates,
@@ -45,6 +46,8 @@ class Setting:
     """From each song to its nearest training song."""
     candidate_count: int = 100
     """K."""
+    decoder: Decoder = POLICY_ORDER
+    """In which order the policy's songs come before the guardrails."""
     song_count: int = 5
     """T."""
 
@@ -101,14 +104,16 @@ def choose_freely(
     standing: Standing,
     limits: LimitColumns,
     setting: Setting,
+    exposure: Int[ndarray, "modes N"],
 ) -> Play:
-    """Return the policy's first song, and what the guardrails would have said of it."""
+    """Return the first song as the decoder has it, and what the guardrails would have said of it."""
     del listening
     play = _nobody_played(len(scores))
-    rows = scores.argmax(axis=1)[:, None]
+    reach = min(setting.decoder.reach, setting.candidate_count)
+    rows = scores.argmax(axis=1)[:, None] if reach == 1 else best_rows(scores, reach)
     candidates = candidates_of(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
-    choice = _judged(candidates, standing, limits, Rung.POLICY)
-    first = replace(choice, chosen=np.zeros(len(rows), np.int64))
+    choice = _judged(candidates, rows, moment.mode, standing, limits, Rung.POLICY, setting, exposure)
+    first = replace(choice, chosen=choice.dealt.argmax(axis=1))
     play.take(np.arange(len(rows)), rows, candidates, first, Rung.POLICY)
     return play
 
@@ -120,14 +125,21 @@ def choose_guarded(
     standing: Standing,
     limits: LimitColumns,
     setting: Setting,
+    exposure: Int[ndarray, "modes N"],
 ) -> Play:
-    """Return the ladder's song for each listener, widest rung first."""
+    """Return the ladder's song for each listener, widest rung first.
+
+    Args:
+        exposure: how often each song was played so far under each mode, which a decoder may weigh.
+    """
     play = _nobody_played(len(scores))
     waiting = np.arange(len(scores))
     for rung in RUNGS[:-1]:
         rows, score = _proposed(rung, scores[waiting], listening, moment.mode, waiting, setting)
         candidates = candidates_of(rows, score, moment.states.now[waiting], setting)
-        choice = _judged(candidates, _of(standing, waiting), _of(limits, waiting), rung)
+        standing_here, limits_here = _of(standing, waiting), _of(limits, waiting)
+        mode = moment.mode[waiting]
+        choice = _judged(candidates, rows, mode, standing_here, limits_here, rung, setting, exposure)
         if rung is Rung.POLICY:
             bits = np.array([int(rule) for rule in Rule])
             play.vetoed[:] = ((choice.forbidden[..., None] & bits) > 0).mean(axis=1)
@@ -182,11 +194,27 @@ def candidates_of(
     )
 
 
-def _judged(candidates: Candidates, standing: Standing, limits: LimitColumns, rung: Rung) -> Choice:
-    """Return the guardrails' choice; no exposure counts in a rollout, so the coverage floor is never reached."""
-    count = len(candidates.song)
-    shown = np.zeros(candidates.song.shape, np.int64)
-    return guard_and_choose(candidates, standing, limits, rung=rung, shown=shown, coverage=np.ones(count))
+def _judged(
+    candidates: Candidates,
+    rows: Int[ndarray, "b K"],
+    mode: Int[ndarray, " b"],
+    standing: Standing,
+    limits: LimitColumns,
+    rung: Rung,
+    setting: Setting,
+    exposure: Int[ndarray, "modes N"],
+) -> Choice:
+    """Return the guardrails' choice; the coverage floor is never reached in a rollout."""
+    return guard_and_choose(
+        candidates,
+        standing,
+        limits,
+        rung=rung,
+        decoder=setting.decoder,
+        mode=mode,
+        shown=np.where(rows == NO_SONG, 0, exposure[mode[:, None], rows]),
+        coverage=np.ones(len(rows)),
+    )
 
 
 Columns = TypeVar("Columns", Standing, LimitColumns)

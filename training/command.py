@@ -15,16 +15,18 @@ from jaxtyping import Float
 from numpy import ndarray
 from rich.console import Console
 
+from models.decoder import POLICY_ORDER, Decoder
 from models.log import read_log
 from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
-from training.calibration import calibrate, coverage_by_listener
+from training.calibration import HORIZON, calibrate, coverage_by_listener, error_growth
 from training.card import COPYCAT, DPO, model_card
 from training.copycat import clone_behaviour
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, gains, plain, row_of
 from training.export.export import Origin, Trained, export_bundle
 from training.gate import judge_bundle
+from training.imagining import imagine_logged
 from training.judging import EnsembleJudge, Scales, prediction_spread, situation_states
 from training.material import Material, prepare
 from training.metrics.prediction import PredictionScores, prediction_scores
@@ -52,6 +54,8 @@ from training.world_model import train_ensemble
 
 RANDOM: Final = "Random"
 GREEDY: Final = "Greedy"
+UNDECODED: Final = "DPO, own order"
+"""The tuned policy without the bundle's decoder, where it has one."""
 
 
 def train_bundle(
@@ -61,6 +65,7 @@ def train_bundle(
     preset: Preset,
     utility_in: Callable[[Scales], LinearUtility | TargetUtility],
     recipe: PairRecipe,
+    decoder_in: Callable[[LinearUtility | TargetUtility], Decoder],
     seed: int,
     space: str | None,
     held_out: Collection[str],
@@ -76,6 +81,7 @@ def train_bundle(
         preset: the recipe of every stage.
         utility_in: gives the utility in units of the measured spreads.
         recipe: how preference pairs are found.
+        decoder_in: gives the order in which the policy's songs come before the guardrails, by what they are worth.
         seed: the same one gives the same numbers.
         space: the embedding space; the log's first when None.
         held_out: ids of listeners who are kept out of everything.
@@ -155,15 +161,34 @@ def train_bundle(
         table = first_limits(material, world, policies[COPYCAT], choices, preset, stream(7))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
+        decoder = decoder_in(utility)
+        if decoder != POLICY_ORDER:
+            policies[UNDECODED] = policies[DPO]
         songs = 2 * len(policies) * setting.song_count * len(test_windows)
         rollouts = roll_out_all(
-            policies, start, setting, seed=seed, advance=stages.stage("rollouts", total=songs, unit="songs")
+            policies,
+            start,
+            setting,
+            decoders={DPO: decoder},
+            seed=seed,
+            advance=stages.stage("rollouts", total=songs, unit="songs"),
+        )
+        imagined, unseen = (
+            imagine_logged(
+                histories,
+                world,
+                listeners,
+                lookback=preset.lookback,
+                step_count=HORIZON,
+                advance=stages.stage(name, total=len(histories.tokens_of(listeners)), unit="tokens"),
+            )
+            for name, listeners in (("calibration", split.validation), ("intervals", split.test))
         )
 
     predicted = predict_histories(
-        ensemble.members, histories, np.concatenate([split.validation, split.test]), lookback=preset.lookback
+        ensemble.members, histories, np.concatenate([split.train, split.test]), lookback=preset.lookback
     ).mean(axis=0)  # (T, 4)
-    calibration = calibrate(histories, predicted, split.validation)
+    calibration = calibrate(imagined, error_growth(histories, predicted, split.train, imagined))
     scores = _scores(material, predicted)
     references = {
         "persistence": _scores(material, persistence(histories, split.train)),
@@ -190,7 +215,8 @@ def train_bundle(
             "world_models": {
                 "members": [{"epochs": member.epochs, "kept": member.kept} for member in members],
                 "test": scores,
-                "interval_coverage": coverage_by_listener(histories, predicted, split.test, calibration),
+                "interval_widths": calibration.widths,
+                "interval_coverage": coverage_by_listener(unseen, calibration),
                 "references": references,
                 "ceilings": ceilings,
                 "song_order": order,
@@ -198,6 +224,7 @@ def train_bundle(
             "copycat": {"epochs": copycat.epochs},
             "dpo": {"looks": tuned.looks},
             "utility": utility.model_dump(),
+            "decoder": decoder.model_dump(),
             "policies": rows,
             "gains_over_copycat_percent": {
                 "free": gains(row_of(rows, DPO, guarded=False), row_of(rows, COPYCAT, guarded=False)),
@@ -221,6 +248,7 @@ def train_bundle(
             lookback=preset.lookback,
         ),
         utility=utility,
+        decoder=decoder,
         guardrails=table,
         calibration=calibration,
         gates=gates,
@@ -229,6 +257,7 @@ def train_bundle(
             description=log.description,
             space=material.space,
             utility=utility,
+            decoder=decoder,
             scores=scores,
             references=references,
             rows=rows,

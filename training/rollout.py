@@ -98,6 +98,7 @@ def roll_out(
     now = _now(listening, setting)
     offered = np.full((len(active), setting.song_count), NO_SONG)
     choose = choose_guarded if guarded else choose_freely
+    exposure = np.zeros((len(Mode), len(setting.catalogue)), np.int64)
 
     for step in range(setting.song_count):
         moment = _moment(listening, state, setting, rng)
@@ -107,11 +108,12 @@ def roll_out(
         record.ranked[active, step, : first.shape[1]] = first
         standing = standing_of(listening, moment.states, setting.world, setting.catalogue, setting.table, now)
         limits = _limits(listening, moment.mode, setting.table)
-        play = choose(scores, listening, moment, standing, limits, setting)
+        play = choose(scores, listening, moment, standing, limits, setting, exposure)
         _write(record, step, active, play)
 
         going_on = np.flatnonzero(play.row != NO_SONG)
         active, song = active[going_on], play.row[going_on]
+        np.add.at(exposure, (moment.mode[going_on], song), 1)
         if state is not None and start.truth is not None:
             state = TrueState(listener=state.listener[going_on], affect=state.affect[going_on])
             record.true_signals[active, step] = start.truth.expected(state, song[:, None])[:, 0]

@@ -1,4 +1,4 @@
-"""Splits by listener: whoever is judged was never trained on, not even one of their plays.
+"""Splits by listener: whoever is judged was never trained on, not even one of their plays. And by song, besides.
 
 Monte Carlo cross-validation: the same seed gives the same splits to every variant that is compared, so that
 comparisons are paired. Source: AMRS §3.3, "strong generalization".
@@ -7,7 +7,7 @@ comparisons are paired. Source: AMRS §3.3, "strong generalization".
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from models.errors import DataError
@@ -19,7 +19,10 @@ class Split:
 
     train: Int[ndarray, " n"]
     validation: Int[ndarray, " v"]
-    """Chooses checkpoints and calibrates intervals."""
+    """Chooses the policies' checkpoints, and those of world models that stand alone; calibrates intervals.
+
+    The world models of an ensemble are chosen by training listeners of whom they know nothing: whoever calibrates
+    an ensemble's intervals has not chosen it."""
     test: Int[ndarray, " t"]
 
 
@@ -46,3 +49,17 @@ def split_listeners(listeners: Int[ndarray, " B"], rng: np.random.Generator) -> 
 def monte_carlo_splits(listeners: Int[ndarray, " B"], *, seed: int, count: int) -> list[Split]:
     """Return `count` independent splits; the first n of them do not depend on `count`."""
     return [split_listeners(listeners, np.random.default_rng([seed, number])) for number in range(count)]
+
+
+def draw_new_songs(song_count: int, rng: np.random.Generator, *, share: float) -> Bool[ndarray, " N"]:
+    """Return which songs are held out of training: drawn uniformly, at least one, and at least one is not.
+
+    Raises:
+        DataError: there are fewer than two songs.
+    """
+    if song_count < 2:
+        raise DataError(f"songs can be held out where there are at least 2; got {song_count}")
+    held_out = np.zeros(song_count, bool)
+    count = int(np.clip(round(share * song_count), 1, song_count - 1))
+    held_out[rng.choice(song_count, count, replace=False)] = True
+    return held_out

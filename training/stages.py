@@ -4,6 +4,7 @@ Legend: S situations · C candidates · last axis 2: valence, arousal
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from models.affect import Signal
+from models.decoder import POLICY_ORDER, Decoder
 from models.exposure import mean_cosine_distance
 from models.guardrails import AFFECT, GuardrailTable, Limits, Rung, affect_steps
 from models.listening import Mode, Population
@@ -101,13 +103,28 @@ def roll_out_all(
     start: Start,
     setting: Setting,
     *,
+    decoders: Mapping[str, Decoder],
     seed: int,
     advance: Advance,
 ) -> dict[tuple[str, bool], Rollouts]:
-    """Return every policy's rollouts, without and with guardrails; all begin alike."""
+    """Return every policy's rollouts, without and with guardrails; all begin alike.
+
+    Args:
+        policies: by name.
+        start: where all begin.
+        setting: what is the same for all.
+        decoders: of the policies whose songs are reordered; all others keep their own order.
+        seed: of every policy's draws.
+        advance: told of every step.
+    """
     return {
         (name, guarded): roll_out(
-            policy, start, setting, guarded=guarded, rng=np.random.default_rng(seed), advance=advance
+            policy,
+            start,
+            replace(setting, decoder=decoders.get(name, POLICY_ORDER)),
+            guarded=guarded,
+            rng=np.random.default_rng(seed),
+            advance=advance,
         )
         for guarded in (False, True)
         for name, policy in policies.items()

@@ -89,6 +89,9 @@ class PredictedView(Outgoing):
     valence: IntervalView
     arousal: IntervalView
     rating: ProbabilityView
+    step: int | None = None
+    """1 plus the songs before it whose feedback is not known; the intervals widen with it. Null in answers given
+    before intervals had steps."""
 
 
 class GuardrailsView(Outgoing):

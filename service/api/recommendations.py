@@ -89,6 +89,7 @@ def _predicted(prediction: Prediction) -> PredictedView:
         valence=_interval(prediction.valence),
         arousal=_interval(prediction.arousal),
         rating=ProbabilityView(probability=prediction.rating),
+        step=prediction.step,
     )
 
 

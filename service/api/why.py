@@ -4,6 +4,8 @@ from collections.abc import Callable
 from math import isfinite
 from typing import SupportsFloat
 
+import numpy as np
+
 from models.affect import Signal
 from models.decision import Decision, Trial, replay, unpack_decision
 from models.guardrails import Choice, rules_of
@@ -43,6 +45,8 @@ class CandidateView(Outgoing):
     rung: str
     score: float | None
     """The policy's cosine."""
+    order: int
+    """Its place before the guardrails on its rung, from 0, as the bundle's decoder has it."""
     predicted: CandidatePredictionView
     arousal_step: float | None
     valence_step: float | None
@@ -63,6 +67,8 @@ class DecisionView(Outgoing):
     estimate: EstimateView
     limits: dict[str, float]
     limits_digest: str
+    decoder: str
+    """`policy`, the policy's own order; or `rerank`, its first songs by a pessimistic utility."""
     snapshot: str
     coverage: float
     rung: str
@@ -91,6 +97,7 @@ def explain(recommendation_id: str, recorded: RecordedDecision, song_id_of: Song
         estimate=_estimate(decision),
         limits=decision.limits.model_dump(),
         limits_digest=decision.limits.digest,
+        decoder=decision.decoder.kind,
         snapshot=decision.snapshot_id,
         coverage=decision.coverage,
         rung=decision.rung.value,
@@ -114,11 +121,14 @@ def _candidates(trial: Trial, choice: Choice, song_id_of: SongIdOf) -> list[Cand
     songs, scores = trial.candidates.song[0], trial.candidates.score[0]
     predicted = trial.candidates.predicted[0].mean(axis=0)  # (K, 4)
     steps, spreads, forbidden = choice.steps.step[0], choice.steps.spread[0], choice.forbidden[0]
+    dealt = np.where(np.isfinite(choice.dealt[0]), choice.dealt[0], -np.inf)
+    order = np.argsort(np.argsort(-dealt, kind="stable"), kind="stable")
     return [
         CandidateView(
             song_id=song_id_of(int(songs[place])),
             rung=trial.rung.value,
             score=_number(scores[place]),
+            order=int(order[place]),
             predicted=CandidatePredictionView(
                 engagement=_number(predicted[place, Signal.ENGAGEMENT]),
                 rating=_number(predicted[place, Signal.RATING]),

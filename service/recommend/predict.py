@@ -33,6 +33,10 @@ class Prediction:
     """The probability that the listener would like it."""
     valence: Interval
     arousal: Interval
+    step: int
+    """1 plus the songs before it whose feedback is not known; the intervals are those of this step."""
+    is_calibrated: bool
+    """Whether intervals are calibrated for this step; if not, they are the widest there are."""
 
 
 def predict(engine: Engine, state: Float[ndarray, "1 M D"], rows: Int[ndarray, " K"]) -> Float[ndarray, "1 M K 4"]:
@@ -42,14 +46,14 @@ def predict(engine: Engine, state: Float[ndarray, "1 M D"], rows: Int[ndarray, "
     return engine.graphs.head(state, gather(engine.vectors.head_hidden, rows)[None])
 
 
-def prediction(predicted: Float[ndarray, "M 4"], calibration: Calibration) -> Prediction | None:
-    """Return what is expected of one song, with intervals; None where the models gave no numbers."""
+def prediction(predicted: Float[ndarray, "M 4"], calibration: Calibration, *, step: int) -> Prediction | None:
+    """Return what is expected of one song, with its step's intervals; None where the models gave no numbers."""
     mean = predicted.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
         return None
 
     def interval(signal: Signal) -> Interval:
-        low, high = calibration.interval(SIGNALS[signal], float(mean[signal]))
+        low, high = calibration.interval(SIGNALS[signal], float(mean[signal]), step=step)
         return Interval(mean=float(mean[signal]), low=low, high=high)
 
     return Prediction(
@@ -57,4 +61,6 @@ def prediction(predicted: Float[ndarray, "M 4"], calibration: Calibration) -> Pr
         rating=float(mean[Signal.RATING]),
         valence=interval(Signal.VALENCE),
         arousal=interval(Signal.AROUSAL),
+        step=step,
+        is_calibrated=step <= calibration.horizon,
     )

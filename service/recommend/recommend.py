@@ -1,7 +1,7 @@
 """The road's pure part: a listener's view in, the next songs out, each with the decision that gave it.
 
-The policy proposes, predictions veto, and the first allowed song in the policy's order is chosen. Nothing
-here reads or writes anything; `remember` and `record` do, before and after.
+The policy proposes, predictions veto, and the first allowed song in the order of the bundle's decoder is chosen.
+Nothing here reads or writes anything; `remember` and `record` do, before and after.
 """
 
 from collections.abc import Sequence
@@ -146,11 +146,12 @@ def _next_song(
         decision, choices = decide(
             ladder(engine, view, encoded, excluded, watch),
             bundle=engine.bundle.version,
-            mode=view.mode.label,
+            mode=view.mode,
             history_length=view.listening.play_count,
             estimate_source=source,
             standing=stands,
             limits=limits_of(engine, view),
+            decoder=engine.bundle.manifest.decoder,
             snapshot=snapshot,
         )
     if decision.song == NO_SONG:
@@ -162,7 +163,7 @@ def _next_song(
         choices=choices,
         song=engine.catalogue.songs[row],
         artist_key=int(engine.catalogue.artists[row]),
-        predicted=prediction(predicted, engine.bundle.calibration),
+        predicted=prediction(predicted, engine.bundle.calibration, step=1 + view.waiting),
     )
 
 

@@ -20,8 +20,20 @@ def view_of(state: ListenerState, opened: OpenSession, schema: ContextSchema) ->
         mode=Mode(opened.mode),
         offered=_offered(state),
         blocks=Blocks(songs=blocks.song_ids, artists=blocks.artists, tags=blocks.tags),
+        waiting=_waiting(state, opened),
         known_safe=lambda: known_safe_songs(listening, 0),
     )
+
+
+def _waiting(state: ListenerState, opened: OpenSession) -> int:
+    """Return how many songs were offered in the open session after the last one whose feedback came."""
+    answered = [
+        play.position
+        for session in state.sessions
+        if session.session_number == opened.session_number
+        for play in session.plays
+    ]
+    return opened.next_position - 1 - max(answered, default=-1)
 
 
 def _offered(state: ListenerState) -> Offered:

@@ -32,6 +32,8 @@ ATTEMPTS: Final = 5
 """How often a choice is made again because the listener's state moved on meanwhile."""
 REDIS: Final = "redis"
 """The name of memory among the dependencies a request may have to do without."""
+INTERVALS: Final = "intervals"
+"""Says that a song is more unanswered songs ahead than intervals are calibrated for: it gets the widest."""
 _NOTHING_KNOWN: Final = -1
 """A sequence no listener has: a write that expects it finds its receipt, its refusal, or `StaleMemory`."""
 
@@ -128,7 +130,7 @@ class Road:
             songs=songs,
             reason=refusal.reason if refusal else None,
             bundle=bundle,
-            degraded=(REDIS,) if self.listeners.cache.is_degraded else (),
+            degraded=tuple(self._degraded(recommended)),
         )
         command = self._command(
             asked,
@@ -150,6 +152,12 @@ class Road:
             sequence=state.sequence,
         )
         return command, recommended
+
+    def _degraded(self, recommended: Recommended) -> Iterator[str]:
+        if self.listeners.cache.is_degraded:
+            yield REDIS
+        if any(each.predicted and not each.predicted.is_calibrated for each in recommended.songs):
+            yield INTERVALS
 
     def _named(
         self, asked: Asked, opened: OpenSession, recommended: Recommended, *, bundle: str, at: Instant
@@ -193,6 +201,8 @@ class Road:
 
     def _count(self, mode: Mode, recommended: Recommended) -> None:
         self.metrics.recommendations.labels(mode.label).inc(len(recommended.songs))
+        if INTERVALS in self._degraded(recommended):
+            self.metrics.degraded.labels(INTERVALS).inc()
         outcomes = [*recommended.songs, *([recommended.refusal] if recommended.refusal else [])]
         for outcome in outcomes:
             rung = outcome.decision.rung

@@ -62,6 +62,8 @@ class View:
     blocks: Blocks = field(default_factory=Blocks)
     limits: Limits | None = None
     """The listener's own limits: they can tighten the bundle's, never loosen them."""
+    waiting: int = 0
+    """Songs offered in the session since the last one whose feedback is known: what the intervals' step counts."""
     known_safe: Callable[[], Int[ndarray, " n"]] = no_songs
     """Gives the keys of the listener's known-safe songs, best first; asked only on that rung of the ladder."""
 
@@ -73,4 +75,5 @@ class View:
                 np.array([song]), np.array([engagement]), np.array([at]), np.array([int(self.mode)])
             ),
             offered=self.offered.after(song, artist, at),
+            waiting=self.waiting + 1,
         )

@@ -61,7 +61,10 @@ class Metrics:
             registry=registry,
         )
         self.degraded = Counter(
-            "amrs_degraded", "Requests that went on without a dependency", ("dependency",), registry=registry
+            "amrs_degraded",
+            "Requests that went on without a dependency, or with intervals beyond the calibrated steps",
+            ("dependency",),
+            registry=registry,
         )
         self.coverage = Gauge(
             "amrs_coverage_ratio",

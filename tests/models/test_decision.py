@@ -9,16 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.decision import decide, pack_decision, replay, unpack_decision
+from models.decoder import PolicyOrder, Rerank
 from models.errors import DataError
 from models.exposure import ExposureSnapshot, empty_snapshot
-from models.guardrails import Candidates, Rung
-from models.listening import NO_SONG
+from models.guardrails import Candidates, Rung, Standing
+from models.listening import NO_SONG, Mode
+from models.utility import PAPER_UTILITY
 from tests.bundles import WIDE
 from tests.models.situations import calm, limits, situations
+from tests.models.test_decoder import MODE_AWARE
 
 LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
 
-FACTS = {"bundle": "2026-11-20-0000", "mode": "calm", "history_length": 3, "estimate_source": "report"}
+FACTS = {"bundle": "2026-11-20-0000", "mode": Mode.CALM, "history_length": 3, "estimate_source": "report"}
+PLAIN = {**FACTS, "decoder": PolicyOrder()}
+DECODERS = (
+    PolicyOrder(),
+    Rerank(utility=PAPER_UTILITY, depth=3),
+    Rerank(utility=MODE_AWARE, depth=8, caution=0.5, weight=0.7, rarity=0.2),
+)
 
 
 @st.composite
@@ -32,7 +41,8 @@ def ladders(draw: st.DrawFn) -> dict:
         predicted = np.resize(candidates.predicted, (1, members, candidates.song.shape[1], 4))
         offered.append(replace(candidates, predicted=predicted))
     rungs = [(rung, lambda each=each: each) for rung, each in zip(LADDER, offered, strict=True)]
-    return {"rungs": rungs, "standing": standing, "limits": draw(limits())}
+    decoder = draw(st.sampled_from(DECODERS))
+    return {"rungs": rungs, "standing": standing, "limits": draw(limits()), "decoder": decoder}
 
 
 SHOWN = ExposureSnapshot(keys=np.array([1, 4]), counts=np.array([3, 1]), catalogue_size=9)
@@ -50,6 +60,7 @@ def test_a_decision_replays_from_its_record(ladder):
     for again, before in zip(replayed, choices, strict=True):
         np.testing.assert_array_equal(again.chosen, before.chosen)
         np.testing.assert_array_equal(again.forbidden, before.forbidden)
+        assert again.dealt.tobytes() == before.dealt.tobytes()
         for name in ("estimate", "step", "spread"):
             one, other = getattr(again.steps, name), getattr(before.steps, name)
             assert one.tobytes() == other.tobytes()
@@ -96,7 +107,7 @@ def test_a_rung_is_asked_for_its_songs_only_when_the_one_before_allowed_none():
         standing=standing,
         limits=WIDE,
         snapshot=empty_snapshot(3),
-        **FACTS,
+        **PLAIN,
     )
 
     assert (decision.rung, decision.song, decision.place) == (Rung.POLICY, 0, 0)
@@ -114,10 +125,52 @@ def test_known_safe_songs_need_no_predictions():
         standing=standing,
         limits=WIDE,
         snapshot=empty_snapshot(3),
-        **FACTS,
+        **PLAIN,
     )
 
     assert (decision.rung, decision.song) == (Rung.KNOWN_SAFE, 1)
+
+
+def liked_last(members: int = 2) -> tuple[Candidates, Standing]:
+    """Three songs that nothing speaks against; the policy's last is predicted to please most."""
+    candidates, standing = calm(members=members)
+    predicted = candidates.predicted.copy()
+    predicted[:, :, 2, 2] = 0.6
+    return replace(candidates, predicted=predicted), standing
+
+
+def test_the_decoder_orders_the_policys_rungs_before_the_guardrails_have_their_say():
+    candidates, standing = liked_last()
+    blocked = replace(candidates, blocked=np.array([[False, False, True]]))
+    facts = {"standing": standing, "limits": WIDE, "snapshot": empty_snapshot(3), "decoder": DECODERS[1], **FACTS}
+
+    free, _ = decide([(Rung.POLICY, lambda: candidates)], **facts)
+    vetoed, _ = decide([(Rung.POLICY, lambda: blocked)], **facts)
+
+    assert (free.song, vetoed.song) == (2, 0)
+
+
+def test_peoples_lists_keep_peoples_order():
+    candidates, standing = liked_last()
+    facts = {"standing": standing, "limits": WIDE, "snapshot": empty_snapshot(3), "decoder": DECODERS[1], **FACTS}
+
+    for rung in (Rung.KNOWN_SAFE, Rung.APPROVED):
+        assert decide([(rung, lambda: candidates)], **facts)[0].song == 0
+
+
+def test_a_record_made_before_decoders_was_in_the_policys_order():
+    candidates, standing = liked_last()
+    decision, _ = decide(
+        [(Rung.POLICY, lambda: candidates)], standing=standing, limits=WIDE, snapshot=empty_snapshot(3), **PLAIN
+    )
+    record = msgspec.msgpack.decode(pack_decision(decision))
+    record["schema"] = 1
+    del record["decoder"]
+
+    old = unpack_decision(msgspec.msgpack.encode(record))
+
+    assert old.decoder == PolicyOrder()
+    assert replay(old)[:2] == (Rung.POLICY, 0)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +192,7 @@ def test_what_is_no_record_is_refused(damaged: bytes):
 def test_a_record_whose_arrays_were_cut_is_refused():
     candidates, standing = calm()
     decision, _ = decide(
-        [(Rung.POLICY, lambda: candidates)], standing=standing, limits=WIDE, snapshot=empty_snapshot(3), **FACTS
+        [(Rung.POLICY, lambda: candidates)], standing=standing, limits=WIDE, snapshot=empty_snapshot(3), **PLAIN
     )
     record = msgspec.msgpack.decode(pack_decision(decision))
     record["standing"]["anchor"][2] = record["standing"]["anchor"][2][:-1]

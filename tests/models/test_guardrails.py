@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from models.decoder import PolicyOrder
 from models.guardrails import (
     ALL_RULES,
     RUNG_RULES,
@@ -124,6 +125,8 @@ def test_what_is_chosen_is_allowed_and_what_is_not_allowed_has_a_reason(situatio
         standing,
         limit_columns([limits] * batch),
         rung=rung,
+        decoder=PolicyOrder(),
+        mode=np.zeros(batch, np.int64),
         shown=shown,
         coverage=np.full(batch, data.draw(st.sampled_from([0.0, 0.4, 1.0]))),
     )

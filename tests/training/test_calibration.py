@@ -1,4 +1,6 @@
-"""A conformal interval holds a stranger's label as often as it says, and no listener counts for more than one."""
+"""A conformal interval holds a stranger's label as often as it says, at every step; no listener counts twice."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DataError
+from models.listening import NO_SONG
 from tests.training.invented import invent_histories
-from training.calibration import calibrate, conformal_width, coverage_by_listener
+from training.calibration import (
+    HORIZON,
+    calibrate,
+    conformal_width,
+    coverage_by_listener,
+    error_growth,
+    songs_since_report,
+)
+from training.imagining import Imagined
 
 
 def errors_of(listener_count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -55,17 +66,129 @@ def test_saying_the_same_more_often_changes_nothing(times: int):
     )
 
 
-def test_widths_never_leave_the_unit_interval_and_cover_who_they_were_made_for():
-    histories, everybody = invent_histories(30), np.arange(30)
-    predicted = np.full(histories.targets.shape, 0.5, np.float32)
-    calibration = calibrate(histories, predicted, everybody)
+def imagined_by(listener_count: int, rng: np.random.Generator, *, growth: float = 0.05) -> Imagined:
+    """Rolls of 1 to 20 songs by listeners who differ; the variance of errors grows with the step."""
+    listener, token, step = [], [], []
+    for roll, length in enumerate(rng.integers(1, HORIZON + 1, 5 * listener_count)):
+        listener.append(np.full(length, roll // 5))
+        token.append(HORIZON * roll + np.arange(length))
+        step.append(np.arange(1, length + 1))
+    owner, at = np.concatenate(listener), np.concatenate(step)
+    spread = 0.1 * rng.lognormal(0, 0.3, listener_count)[owner] * np.sqrt(1 + growth * (at - 1))
+    label = 0.5 + spread[:, None] * rng.normal(size=(len(at), 4))
+    return Imagined(
+        listener=owner,
+        token=np.concatenate(token),
+        step=at,
+        predicted=np.full(label.shape, 0.5, np.float32),
+        label=label.astype(np.float32),
+    )
 
-    assert all(0 < width <= 1 for width in calibration.widths.values())
-    assert min(coverage_by_listener(histories, predicted, everybody, calibration).values()) >= 0.9
+
+FLAT = np.zeros(4)
+
+
+def test_strangers_are_covered_at_every_step_where_the_growth_is_known():
+    """Means over 30 calibrations on 60 listeners each; the level within 3 points everywhere."""
+    rng, covered = np.random.default_rng(2), []
+    for _ in range(30):
+        calibration = calibrate(imagined_by(60, rng, growth=0.1), np.full(4, 0.1))
+        found = coverage_by_listener(imagined_by(200, rng, growth=0.1), calibration)
+        covered.append([found[name] for name in ("engagement", "valence", "arousal")])
+
+    assert np.abs(np.mean(covered, axis=0) - 0.9).max() < 0.03
+
+
+def test_the_square_of_a_width_grows_by_the_same_share_with_every_step():
+    """A growth of 8 a step: at step 2 three times as wide as at step 1, unless the scale ends first."""
+    widths = calibrate(imagined_by(60, np.random.default_rng(3)), np.full(4, 8.0)).widths["valence"]
+
+    assert len(widths) == HORIZON
+    assert widths[1] == pytest.approx(3 * widths[0])
+    assert widths[-1] == 1.0
+
+
+def test_widths_never_fall_even_if_errors_seem_to():
+    widths = calibrate(imagined_by(60, np.random.default_rng(3)), np.full(4, -0.1)).widths["arousal"]
+
+    assert len(set(widths)) == 1
+
+
+def test_counts_say_on_how_much_each_step_rests():
+    imagined = imagined_by(12, np.random.default_rng(4))
+    calibration = calibrate(imagined, FLAT)
+
+    assert calibration.listener_count == 12
+    assert calibration.label_counts["engagement"][0] == np.count_nonzero(imagined.step == 1) == 60
+    assert calibration.listener_counts["engagement"][0] == 12
+
+
+def test_too_few_listeners_get_the_whole_scale():
+    calibration = calibrate(imagined_by(8, np.random.default_rng(5)), FLAT)
+
+    assert set(calibration.widths["valence"]) == {1.0}
+
+
+def test_a_step_nobody_has_a_label_at_has_no_coverage():
+    imagined = imagined_by(30, np.random.default_rng(6))
+    short = replace(imagined, label=np.where(imagined.step[:, None] <= 2, imagined.label, np.float32(np.nan)))
+
+    found = coverage_by_listener(short, calibrate(imagined, FLAT))
+
+    assert found["engagement"][0] is not None
+    assert found["engagement"][2] is None
 
 
 def test_listeners_without_labels_cannot_calibrate():
-    histories = invent_histories(3)
+    nothing, rows = np.full((4, 4), np.nan, np.float32), np.arange(4)
+    imagined = Imagined(
+        listener=rows, token=rows, step=np.ones(4, np.int64), predicted=nothing + 0.5, label=nothing
+    )
 
-    with pytest.raises(DataError, match="calibrating engagement needs a label"):
-        calibrate(histories, histories.targets, np.zeros(0, np.int64))
+    with pytest.raises(DataError, match="calibrating engagement needs a label of one of 4 listeners"):
+        calibrate(imagined, FLAT)
+
+
+def test_reports_age_song_by_song_from_a_sessions_beginning():
+    histories = invent_histories(200)
+
+    age = songs_since_report(histories)
+
+    boundary = np.flatnonzero(histories.song_row == NO_SONG)
+    assert (age[boundary] == 0).all()
+    for begin, end in zip(boundary, [*boundary[1:], len(age)], strict=True):
+        assert age[begin:end].tolist() == list(range(end - begin))
+
+
+def never_imagined() -> Imagined:
+    nothing, none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    return Imagined(listener=none, token=none, step=none, predicted=nothing, label=nothing)
+
+
+def test_growth_is_what_a_song_more_since_the_report_adds_to_the_squared_error():
+    """Squared errors of .04 + .01 · age: a slope of .01, as a share of their mean."""
+    histories, everybody = invent_histories(200), np.arange(200)
+    age = songs_since_report(histories)
+    predicted = histories.targets + np.sqrt(0.04 + 0.01 * age)[:, None].astype(np.float32)
+
+    growth = error_growth(histories, predicted, everybody, never_imagined())
+
+    assert 0.01 / 0.09 < growth[2] < 0.01 / 0.05
+    assert growth[2] == pytest.approx(growth[3])
+    assert growth[1] == 0
+
+
+def test_growth_is_also_what_the_same_label_loses_when_songs_before_it_are_imagined():
+    """Squared error .04 at step 1, .05 with one song imagined and .06 with two: a quarter of .04 each."""
+    error = np.sqrt(np.array([0.04, 0.05, 0.06]))[:, None].astype(np.float32) * np.ones((3, 4), np.float32)
+    imagined = Imagined(
+        listener=np.zeros(3, np.int64),
+        token=np.full(3, 7),
+        step=np.array([1, 2, 3]),
+        predicted=error,
+        label=np.zeros((3, 4), np.float32),
+    )
+
+    growth = error_growth(invent_histories(200), invent_histories(200).targets, np.arange(200), imagined)
+
+    np.testing.assert_allclose(growth[[0, 2, 3]], 0.25, atol=1e-5)

@@ -12,11 +12,14 @@ from rich.console import Console
 
 from models.affect import SIGNALS
 from models.bundle import Bundle
+from models.decoder import Rerank
 from models.errors import DataError
 from models.log import write_log
 from models.repository import Repository
 from tests.training import small_run
-from training.command import train_bundle
+from training.calibration import HORIZON
+from training.command import UNDECODED, train_bundle
+from training.decoding import pessimistic_rerank, policy_order
 from training.judging import serving_utility
 from training.metrics.rollouts import policy_row
 from training.policies.plain import Learned
@@ -31,6 +34,7 @@ def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:
         "preset": small_run.PRESET,
         "utility_in": serving_utility,
         "recipe": small_run.RECIPE,
+        "decoder_in": policy_order,
         "seed": 0,
         "space": None,
         "held_out": (),
@@ -79,6 +83,39 @@ def test_the_same_seed_gives_the_same_evaluation_byte_for_byte(run: tuple[Bundle
 
     assert again.evaluation == run[0].evaluation
     assert again.version == run[0].version
+
+
+def test_intervals_have_a_width_for_every_step_of_a_rollout(run: tuple[Bundle, str]):
+    bundle, covered = run[0], json.loads(run[0].evaluation)["world_models"]["interval_coverage"]
+
+    assert bundle.calibration.horizon == HORIZON
+    assert set(bundle.calibration.widths) == set(covered) == {"engagement", "valence", "arousal"}
+    assert all(len(shares) == HORIZON for shares in covered.values())
+    assert bundle.calibration.label_counts["engagement"][0] > 0
+
+
+@pytest.fixture(scope="module")
+def reranking(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return trained(log, tmp_path_factory.mktemp("reranking"), decoder_in=pessimistic_rerank)[0]
+
+
+def test_a_decoder_is_sealed_with_the_utility_it_was_judged_by(reranking: Bundle):
+    decoder = reranking.manifest.decoder
+
+    assert isinstance(decoder, Rerank)
+    assert decoder.utility == reranking.manifest.utility
+    assert "first 100 reordered" in reranking.card
+
+
+def test_a_decoder_is_judged_beside_the_policys_own_order(reranking: Bundle, run: tuple[Bundle, str]):
+    """The policy alone does what it did without a decoder; with the decoder it does something else."""
+    rows = {(row["policy"], row["guarded"]): row for row in json.loads(reranking.evaluation)["policies"]}
+    plain = {(row["policy"], row["guarded"]): row for row in json.loads(run[0].evaluation)["policies"]}
+
+    for guarded in (False, True):
+        assert rows[UNDECODED, guarded]["predicted"] == plain["DPO", guarded]["predicted"]
+        assert rows["DPO", guarded]["predicted"] != plain["DPO", guarded]["predicted"]
+        assert rows["Copycat", guarded] == plain["Copycat", guarded]
 
 
 def test_the_card_says_what_the_bundle_is_for_and_that_listeners_were_invented(run: tuple[Bundle, str]):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.decoder import Rerank
 from models.guardrails import AFFECT, RUNG_RULES, GuardrailTable, Rung
 from models.listening import NO_SONG, Mode, Population
 from models.tokens import PRESENT_FEATURES, tokenise
@@ -155,6 +156,43 @@ def test_the_ranking_that_is_kept_begins_with_the_song_played_and_holds_nothing_
     assert np.array_equal(rollouts.ranked[..., 0], rollouts.song)
     for rollout, ranked in zip(rollouts.song, rollouts.ranked, strict=True):
         assert not any(np.isin(rollout[:step], ranked[step]).any() for step in range(1, len(rollout)))
+
+
+def reranking(**more) -> Rerank:
+    return Rerank(utility=small_run.UTILITY, depth=10, **more)
+
+
+def test_a_decoder_changes_which_of_the_first_songs_is_played_and_nothing_beyond():
+    setting = small_run.setting()
+    plain, decoded = rolled(False), rolled(False, setting=replace(setting, decoder=reranking()))
+
+    assert not np.array_equal(plain.song[:, 0], decoded.song[:, 0])
+    assert (plain.ranked[:, 0] == decoded.song[:, :1]).any(axis=1).all()
+
+
+def test_a_decoder_without_weight_leaves_every_rollout_as_it_was():
+    setting = replace(small_run.setting(), decoder=reranking(weight=0.0))
+
+    for guarded in (False, True):
+        assert np.array_equal(rolled(guarded).song, rolled(guarded, setting=setting).song)
+
+
+def test_guardrails_bind_whatever_the_decoder_puts_first():
+    rollouts = rolled(True, setting=replace(small_run.setting(), decoder=reranking()))
+
+    for place, rung in enumerate(RUNGS[:-1]):
+        on_rung = rollouts.rung == place
+        assert not (rollouts.forbidden[on_rung] & int(RUNG_RULES[rung])).any()
+
+
+def test_a_decoder_that_prizes_rarity_spreads_what_is_played():
+    """Songs of the steps before count; an order by rarity alone never plays fewer different songs."""
+    setting = small_run.setting()
+    careless, careful = (
+        rolled(False, setting=replace(setting, decoder=reranking(rarity=rarity))) for rarity in (0.0, 100.0)
+    )
+
+    assert len(np.unique(careful.song)) > len(np.unique(careless.song))
 
 
 def test_the_best_rows_stand_in_the_order_of_their_scores():

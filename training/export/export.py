@@ -13,6 +13,7 @@ from numpy import ndarray
 from models.bundle import Affine, EmbeddingSpace, pack_arrays, pack_projections
 from models.calibration import Calibration
 from models.context import ContextSchema
+from models.decoder import POLICY_ORDER, Decoder
 from models.errors import BundleError
 from models.gates import GateReport
 from models.golden import TOLERANCE, golden_arrays
@@ -66,6 +67,7 @@ def export_bundle(
     trained: Trained,
     *,
     utility: LinearUtility | TargetUtility,
+    decoder: Decoder = POLICY_ORDER,
     guardrails: GuardrailTable,
     calibration: Calibration,
     gates: GateReport,
@@ -80,6 +82,8 @@ def export_bundle(
 
     Args:
         trained: the networks, moved to evaluation mode here.
+        utility: what the policy was tuned for.
+        decoder: in which order its songs come before the guardrails, as rollouts judged it.
         evaluation: what `evaluation.json` is to hold; only what JSON can say.
         card: the model card, Markdown.
         rng: draws the golden cases.
@@ -142,6 +146,7 @@ def export_bundle(
         "member_count": len(trained.ensemble.members),
         "candidate_count": candidate_count,
         "utility": utility,
+        "decoder": decoder,
         "training": {**origin.training, "onnx_parity": worst},
     }
     return repository.add(files, describe)

@@ -119,6 +119,20 @@ def test_says_why_when_no_song_may_be_given(client, listener):
     assert "blocked" in answer.json()["reason"]
 
 
+def test_intervals_count_the_songs_whose_feedback_is_not_known(listener):
+    """The tiny bundle's intervals have three steps; beyond them the widest is given, and the answer says so."""
+    listener.start(mode="calm", report={"valence": 0.4, "arousal": 0.7})
+
+    first = listener.ask(count=2).json()
+    then = listener.ask(count=2).json()
+    listener.tell(then["recommendations"][0]["recommendation_id"])
+    after = listener.ask().json()
+
+    steps = [[song["predicted"]["step"] for song in body["recommendations"]] for body in (first, then, after)]
+    assert steps == [[1, 2], [3, 4], [2]]
+    assert [body["degraded"] for body in (first, then, after)] == [[], ["intervals"], []]
+
+
 def test_never_gives_what_is_blocked(client, listener):
     for path in ("song/song-7", "artist/Artist%203", "tag/piano"):
         assert client.put(f"{listener.path}/blocks/{path}").status_code == 204

@@ -22,6 +22,8 @@ def test_tells_the_whole_decision(client, listener):
         "vetoed"
     ].get("repetition", 0)
     assert all(abs(candidate["score"]) <= 1.0001 for candidate in candidates)
+    assert why["decoder"] == "policy"
+    assert [candidate["order"] for candidate in candidates] == list(range(len(candidates)))
 
 
 def test_tells_where_the_estimate_came_from(client, listener):

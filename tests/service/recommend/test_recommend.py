@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.bundle import Bundle
 from models.catalogue import Catalogue, artist_key
 from models.decision import pack_decision, replay, unpack_decision
+from models.decoder import Rerank
 from models.exposure import ExposureSnapshot, empty_snapshot
 from models.guardrails import Rule, Rung
 from models.listening import NO_SONG, Mode, song_key
@@ -335,6 +336,58 @@ def test_intervals_hold_their_means_and_stay_on_the_scale(engine: Engine):
     for interval in (predicted.engagement, predicted.valence, predicted.arousal):
         assert 0 <= interval.low <= interval.mean <= interval.high <= 1
     assert 0 <= predicted.rating <= 1
+
+
+def test_each_song_has_the_interval_of_its_step(engine: Engine):
+    """Two songs wait for feedback: the next is step 3 of the tiny bundle's three, and the one after is beyond."""
+    calibration = engine.bundle.calibration
+    view = view_of(regular(engine, [5]), waiting=2)
+
+    third, beyond = (each.predicted for each in ask(engine, view, count=2).songs)
+
+    assert third is not None
+    assert beyond is not None
+    assert (third.step, third.is_calibrated) == (3, True)
+    assert (beyond.step, beyond.is_calibrated) == (4, False)
+    for predicted in (third, beyond):
+        mean = predicted.valence.mean
+        assert (predicted.valence.low, predicted.valence.high) == calibration.interval("valence", mean, step=3)
+
+
+def reranking(bundle: Bundle) -> Bundle:
+    """The tiny bundle with a decoder that orders by predicted valence and arousal."""
+    decoder = Rerank(utility=bundle.manifest.utility, caution=0.5, rarity=0.1)
+    return replace(bundle, manifest=bundle.manifest.model_copy(update={"decoder": decoder}))
+
+
+@pytest.fixture(scope="module")
+def reranked(tiny_bundle: Bundle) -> Engine:
+    return open_engine(reranking(tiny_bundle), make_catalogue())
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 1000), sessions=st.lists(st.integers(0, 5), min_size=1, max_size=4))
+def test_a_reordered_decision_replays_from_its_record(reranked: Engine, seed, sessions):
+    answer = ask(reranked, view_of(regular(reranked, sessions, seed)), count=2)
+
+    for outcome in (*answer.songs, *([answer.refusal] if answer.refusal else [])):
+        record = unpack_decision(pack_decision(outcome.decision))
+        assert record.decoder == reranked.bundle.manifest.decoder
+        assert replay(record)[:2] == (outcome.decision.rung, outcome.decision.song)
+
+
+def test_the_bundles_decoder_orders_what_the_policy_proposes(engine: Engine, reranked: Engine):
+    """The same candidates with the same scores; the song given is the first allowed in the decoder's order."""
+    differing = 0
+    for seed in range(10):
+        plain, other = (ask(each, view_of(regular(each, [4], seed))).songs[0] for each in (engine, reranked))
+        proposed, again = plain.decision.trials[0].candidates, other.decision.trials[0].candidates
+        np.testing.assert_array_equal(proposed.song, again.song)
+        np.testing.assert_array_equal(proposed.score, again.score)
+        allowed = np.where(other.choices[0].forbidden[0] == 0, other.choices[0].dealt[0], -np.inf)
+        assert other.decision.place == allowed.argmax()
+        differing += plain.song != other.song
+    assert differing > 0
 
 
 def test_each_step_of_the_road_is_timed(engine: Engine):
