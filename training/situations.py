@@ -51,6 +51,10 @@ class StartWindows:
     def __len__(self) -> int:
         return len(self.listener)
 
+    def take(self, rows: Int[ndarray, " w"]) -> "StartWindows":
+        """Return the given windows."""
+        return replace(self, listener=self.listener[rows], first=self.first[rows], stop=self.stop[rows])
+
     def in_columns(self, histories: Histories) -> Windows:
         """Return the same windows, counted over the tokens of all listeners."""
         return Windows(first=histories.columns.start[self.listener] + self.first, length=self.stop - self.first)

@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from models.errors import ConfigError, DataError
-from training.studies.cells import Cell, ReadsPart, Records, Scalar, Study
+from training.studies.cells import Cell, ReadsPart, Records, Scalar, Study, runs_of
 from training.studies.scales import Scale
 
 SCHEMA: Final = "amrs-study/1"
@@ -124,7 +124,7 @@ def cell_key(study: Study, cell: Cell, scale: Scale, log_digest: str) -> str:
     """Return what a cell's result is found by, in hex."""
     recipe = study.reads(scale) if isinstance(study, ReadsPart) else scale.preset
     whole = {
-        "study": study.name,
+        "study": runs_of(study),
         "revision": study.revision,
         "settings": sorted(cell.settings, key=lambda setting: setting[0]),
         "recipe": _canonical(recipe),
@@ -185,7 +185,8 @@ class Cache:
     @classmethod
     def of(cls, study: Study, scale: Scale, *, home: Path, committed: Path = COMMITTED) -> "Cache":
         """Return the cache of a study on a scale."""
-        return cls(folder=home / "studies" / study.name, committed=committed / f"{study.name}-{scale.name}.jsonl")
+        name = runs_of(study)
+        return cls(folder=home / "studies" / name, committed=committed / f"{name}-{scale.name}.jsonl")
 
     def find(self, study: Study, cells: Mapping[str, Cell], log_digest: str) -> Found:
         """Return the results of these cells, by key; what was made here comes before what was committed.

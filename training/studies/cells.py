@@ -154,3 +154,18 @@ class ReadsPart(Protocol):
     def reads(self, scale: Scale) -> object:
         """Return what a cell's key holds instead of `scale.preset`: a dataclass, or a tuple of them."""
         ...
+
+
+@runtime_checkable
+class SharesRuns(Protocol):
+    """A study whose cells another one reads too: they are run once, and kept under a name of their own."""
+
+    @property
+    def runs(self) -> str:
+        """The name; every study that gives it has the same cells and the same revision."""
+        ...
+
+
+def runs_of(study: Study) -> str:
+    """Return the name under which a study's cells are kept: its own, unless it shares them."""
+    return study.runs if isinstance(study, SharesRuns) else study.name

@@ -13,18 +13,18 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from models.affect import SIGNALS, Signal
+from models.affect import SIGNALS
 from models.exposure import coverage, gini, intra_list_diversity, mean_cosine_distance, normalized_entropy
 from models.guardrails import AFFECT
 from models.listening import NO_SONG, Mode
 from models.tokens import tokenise
+from training.choosing import Setting
 from training.dpo import DpoLook, catalogue_kl
 from training.judges.paired import rollout_means
 from training.judges.truth import REGIONS
-from training.material import Material
 from training.metrics.adherence import Adherence, logged_after, time_step, user_wise
 from training.rollout import Rollouts, Start
-from training.situations import StartWindows, listening_in
+from training.situations import StartWindows
 from training.studies.cells import Row, Scalar
 from training.trained import PolicyOver
 from training.windows import Histories
@@ -37,8 +37,10 @@ USER_WISE, TIME_STEP = 2, 3
 def policy_rows(
     rollouts: Mapping[str, Rollouts],
     networks: Mapping[str, PolicyOver],
-    material: Material,
-    windows: StartWindows,
+    start: Start,
+    setting: Setting,
+    *,
+    embeddings: Float[ndarray, "N E"],
     temperature: float,
 ) -> Iterator[Row]:
     """Yield one row per policy: means of the four signals, diversity, and distance from Copycat.
@@ -46,15 +48,16 @@ def policy_rows(
     Args:
         rollouts: Copycat's come first.
         networks: of the policies that have a distribution over the catalogue; Copycat's comes first.
-        material: whose catalogue they played from.
-        windows: where they began.
+        start: where they began.
+        setting: under which they played.
+        embeddings: in which songs are like or unlike each other.
         temperature: τ of the distributions.
     """
-    distance = mean_cosine_distance(material.embeddings)
+    distance = mean_cosine_distance(embeddings)
     reference = next(iter(rollouts.values()))
-    divergence = dict(_divergence(networks, material, windows, temperature))
+    divergence = dict(_divergence(networks, start, setting, temperature))
     for name, each in rollouts.items():
-        counts = np.bincount(each.song[each.song != NO_SONG], minlength=len(material.catalogue))
+        counts = np.bincount(each.song[each.song != NO_SONG], minlength=len(embeddings))
         yield {
             "policy": name,
             **_means(PREDICTED, each.predicted.reshape(-1, 4)),
@@ -62,12 +65,9 @@ def policy_rows(
             "coverage": coverage(counts),
             "normalized_entropy": normalized_entropy(counts),
             "gini": gini(counts),
-            "intra_list_diversity": intra_list_diversity(
-                each.song, material.embeddings, catalogue_distance=distance
-            ),
+            "intra_list_diversity": intra_list_diversity(each.song, embeddings, catalogue_distance=distance),
             "kl_nats": divergence.get(name),
             "same_first_song": float(np.mean(each.song[:, 0] == reference.song[:, 0])),
-            "affect_step_error": _error(each),
         }
 
 
@@ -98,7 +98,10 @@ def listener_rows(rollouts: Mapping[str, Rollouts], listener: Int[ndarray, " R"]
 
 
 def trajectory_rows(rollouts: Mapping[str, Rollouts], start: Start) -> Iterator[Row]:
-    """Yield mean valence and arousal by policy, mode and step; step 0 is where the rollouts began."""
+    """Yield mean valence and arousal by policy, mode and step; step 0 is where the rollouts began.
+
+    The error is how far predicted and true affect lie apart, the mean over rollouts.
+    """
     began = np.full((len(start.listening.population), 2), np.nan) if start.state is None else start.state.affect
     for name, each in rollouts.items():
         estimate = each.predicted[:, 0, AFFECT] - each.step[:, 0]
@@ -116,6 +119,7 @@ def trajectory_rows(rollouts: Mapping[str, Rollouts], start: Start) -> Iterator[
                     "rollouts": int(chosen.sum()),
                     **_affect(PREDICTED, predicted[chosen]),
                     **_affect(TRUE, true[chosen]),
+                    **_affect("error", np.abs(predicted - true)[chosen]),
                 }
 
 
@@ -160,16 +164,35 @@ def _plain(adherence: Adherence) -> dict[str, Scalar]:
 
 
 def _divergence(
-    networks: Mapping[str, PolicyOver], material: Material, windows: StartWindows, temperature: float
+    networks: Mapping[str, PolicyOver], start: Start, setting: Setting, temperature: float
 ) -> Iterator[tuple[str, float]]:
     """Yield KL(policy ‖ Copycat) over the catalogue, the mean over where the rollouts begin."""
     copycat = next(iter(networks.values()))
-    tokens = tokenise(listening_in(material.listening, windows), material.log.description.context).latest(
-        copycat_lookback(material, windows)
-    )
-    rows = material.catalogue.rows(tokens.song)
+    tokens = tokenise(start.listening, setting.context).latest(setting.lookback)
+    rows, last = setting.catalogue.rows(tokens.song), tokens.length[:, None]
     targets = torch.from_numpy(copycat.targets)
-    held = torch.from_numpy(copycat.wanted_after(rows, tokens.features, tokens.length[:, None])[:, 0])
+    held = torch.from_numpy(copycat.wanted_after(rows, tokens.features, last)[:, 0])
     for name, each in networks.items():
-        wanted = torch.from_numpy(each.wanted_after(rows, tokens.features, tokens.length[:, None])[:, 0])
-        yield name, max(0.0, float(catalogue_kl(wanted, held, targets, temperature=temperature).mean()))
+        wanted = torch.from_numpy(each.wanted_after(rows, tokens.features, last)[:, 0])
+        kl = catalogue_kl(wanted, held, targets, temperature=temperature).mean()
+        yield name, max(0.0, float(kl))  # rounding leaves a hair below 0
+
+
+def _distance(signals: Float[ndarray, "R T 4"], mode: Int[ndarray, " R"]) -> Float[ndarray, "R T"]:
+    """Return how far valence and arousal, together, lie from the region of each rollout's mode."""
+    everywhere = np.broadcast_to(mode[:, None], signals.shape[:2])
+    return REGIONS.distance(signals[..., AFFECT], everywhere).sum(axis=-1)
+
+
+def _means(whose: str, signals: Float[ndarray, "n 4"]) -> dict[str, Scalar]:
+    return {f"{whose}_{name}": _mean(signals[:, place]) for place, name in enumerate(SIGNALS)}
+
+
+def _affect(whose: str, affect: Float[ndarray, "n 2"]) -> dict[str, Scalar]:
+    return {f"{whose}_{name}": _mean(affect[:, place]) for place, name in enumerate(SIGNALS[AFFECT])}
+
+
+def _mean(values: Float[ndarray, " n"]) -> float | None:
+    """Return the mean of what is known, to six decimals; None of nothing."""
+    known = values[~np.isnan(values)]
+    return round(float(known.mean()), 6) if len(known) else None

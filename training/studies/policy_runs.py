@@ -1,14 +1,13 @@
-"""The runs behind Tables 4 and 5: one cell trains every policy with one seed and lets all play to the same listeners.
+"""The runs behind Tables 4 and 5: a cell trains every policy with one seed, and all play to the same listeners.
 
-The split, the windows and the listeners are those of seed 0 in every cell and for every policy, as in the paper, so
-that seeds differ in training alone and every comparison is paired by seed and by listener. Both tables read the
-same cells: a policy is trained once.
+The split, the windows and the listeners are the same in every cell and for every policy, as in the paper: seeds
+differ in training alone, and every comparison is paired by seed and by listener. Both tables read the same cells,
+so a policy is trained once.
 
-world models → Copycat → DPO by each recipe, SASRec → rollouts of all → records (`training.studies.policy_records`).
+world models → contenders and references → rollouts of all → records (`policy_records`)
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,22 +15,10 @@ import numpy as np
 
 from models.errors import DataError
 from models.log import read_log
-from models.utility import PAPER_UTILITY, LinearUtility, TargetUtility
+from models.utility import PAPER_UTILITY
 from training.choosing import Setting
-from training.copycat import clone_behaviour
-from training.dpo import DpoLook, optimise_preferences
-from training.judging import (
-    EnsembleJudge,
-    Scales,
-    paper_utility,
-    prediction_spread,
-    serving_utility,
-    situation_states,
-)
 from training.limits import mean_reports
 from training.material import Material, prepare
-from training.networks.world import Ensemble
-from training.pairs import NegativeHistoryPairs, PairRecipe, SupportPairs
 from training.policies.neighbours import session_neighbours
 from training.policies.oracle import Oracle, believed
 from training.policies.plain import Greedy, Learned, Random
@@ -40,29 +27,27 @@ from training.policies.popularity import Popularity, play_counts
 from training.policies.sasrec import train_sasrec
 from training.policies.tag_order import TagOrder, affect_tags
 from training.presets import Preset
-from training.rollout import Rollouts, roll_out
-from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.rollout import Rollouts, Start, roll_out
+from training.situations import StartWindows, draw_windows
 from training.stages import no_limits, setting_with, start_of
 from training.studies import policy_records as records
 from training.studies.cells import Cell, Records, Row
+from training.studies.contenders import COPYCAT, RECIPES, PolicyWindows, train_contenders, train_world
 from training.studies.scales import Scale
 from training.tasks import Advance
-from training.trained import PolicyOver, WorldOver, unit_targets
-from training.world_model import train_ensemble
 
 RUNS: Final = "policies"
 """What the cells are called in the cache, whichever table asked for them."""
 REVISION: Final = 1
 
-COPYCAT: Final = "Copycat"
-PAPER_DPO: Final = "DPO, the paper's"
-BUDGETED_DPO: Final = "DPO, the paper's within the KL budget"
-OUR_DPO: Final = "DPO, ours"
-MODE_DPO: Final = "DPO, ours by mode"
 RANDOM: Final = "Random"
 GREEDY: Final = "Greedy"
-ORACLE: Final = "Copycat re-ranked by the truth"
+POPULARITY: Final = "Popularity"
+NEIGHBOURS: Final = "Neighbours"
+SASREC: Final = "SASRec"
+TAG_ORDER: Final = "Tag order"
 BELIEVER: Final = "Copycat re-ranked by a Kalman filter"
+ORACLE: Final = "Copycat re-ranked by the truth"
 
 _SHARED_SEED: Final = 0
 """Of what no cell may differ in: the split and the windows."""
@@ -75,40 +60,10 @@ def policy_cells(scale: Scale) -> list[Cell]:
     return [Cell(study=RUNS, settings=(("seed", seed),)) for seed in range(scale.seeds)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """One way to fine-tune Copycat."""
-
-    utility_in: Callable[[Scales], LinearUtility | TargetUtility]
-    """The utility of pairs, in units of the measured spreads."""
-    pairs: PairRecipe
-    kl_budget_nats: float | None = None
-    """In place of the preset's; infinite where only β holds the policy back, as in the paper."""
-
-
-def standardised_affect(scales: Scales) -> LinearUtility:
-    """Return the paper's affect-only utility with each signal in units of its spread, so that neither drowns."""
-    return PAPER_UTILITY.model_copy(update={"scales": scales})
-
-
-RECIPES: Final[Mapping[str, Recipe]] = {
-    PAPER_DPO: Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs(), kl_budget_nats=float("inf")),
-    BUDGETED_DPO: Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs()),
-    OUR_DPO: Recipe(utility_in=standardised_affect, pairs=SupportPairs()),
-    MODE_DPO: Recipe(utility_in=serving_utility, pairs=SupportPairs()),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Field:
-    """Every policy that plays in one cell, and what was seen in making them."""
-
-    policies: dict[str, Policy] = field(default_factory=dict)
-    networks: dict[str, PolicyOver] = field(default_factory=dict)
-    """Of the policies that have a distribution over the catalogue like Copycat's."""
-    looks: dict[str, tuple[DpoLook, ...]] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-    """Why a policy could not be made."""
+def read_by_cells(scale: Scale) -> object:
+    """Return what fixes a cell's numbers besides its log and seed: the preset, and every recipe's pairs."""
+    recipes = tuple((name, recipe.pairs, recipe.kl_budget_nats) for name, recipe in RECIPES.items())
+    return scale.preset, recipes
 
 
 def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
@@ -119,204 +74,94 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
         DataError: it has too few listeners.
     """
     seed, preset = cell.number("seed"), scale.preset
-    material = prepare(
-        read_log(log), space=None, reading=preset.world.reading, held_out=(), rng=_shared_stream(0)
-    )
-    windows = _Windows.of(material, preset)
-    members = train_ensemble(
-        material.histories,
-        material.split,
-        feature_names=material.feature_names,
-        preset=preset.world,
-        seed=seed,
-        advance=advance,
-    )
-    world = WorldOver(
-        ensemble=Ensemble([member.model for member in members]), songs=material.histories.song_vectors
-    )
-    rivals = _trained(material, windows, world, preset, seed, advance)
-    setting = setting_with(
-        material, world, preset, no_limits(mean_reports(material.listening.select(material.split.train)))
-    )
-    rollouts = dict(_played(rivals.policies, material, windows.test, setting, seed, advance))
+    material = prepare(read_log(log), space=None, reading=preset.world.reading, held_out=(), rng=_shared_stream(0))
+    learned_from = PolicyWindows.of(material, preset, seed=_SHARED_SEED)
+    test = draw_windows(material.listening, material.split.test, preset.windows, _shared_stream(1))
+    world = train_world(material, preset, seed=seed, advance=advance)
+    contenders = train_contenders(material, world, learned_from, preset, seed=seed, advance=advance)
+    policies: dict[str, Policy] = {name: Learned(network) for name, network in contenders.networks.items()}
+    policies |= {RANDOM: Random(len(material.catalogue)), GREEDY: Greedy(world, PAPER_UTILITY)}
+    policies |= _references(material, preset, np.random.default_rng([seed, 3]), advance)
+    absent = dict(contenders.absent)
+    _add_if_known(policies, absent, material, preset)
+
+    priors = mean_reports(material.listening.select(material.split.train))
+    setting = setting_with(material, world, preset, no_limits(priors))
+    start = start_of(material, test)
+    rollouts = _played(policies, start, setting, seed, advance)
     return {
-        "about": [_about(material, windows)],
-        "absent": [{"policy": name, "reason": reason} for name, reason in rivals.absent.items()],
+        "about": [_about(material, test)],
+        "absent": [{"policy": name, "reason": reason} for name, reason in absent.items()],
         "policies": list(
-            records.policy_rows(rollouts, rivals.networks, material, windows.test, preset.copycat.temperature)
+            records.policy_rows(
+                rollouts,
+                contenders.networks,
+                start,
+                setting,
+                embeddings=material.embeddings,
+                temperature=preset.copycat.temperature,
+            )
         ),
-        "listeners": list(records.listener_rows(rollouts, windows.test.listener)),
-        "trajectories": list(records.trajectory_rows(rollouts, start_of(material, windows.test))),
+        "listeners": list(records.listener_rows(rollouts, test.listener)),
+        "trajectories": list(records.trajectory_rows(rollouts, start)),
         "exposure": list(records.exposure_rows(rollouts, len(material.catalogue))),
-        "looks": list(records.look_rows(rivals.looks)),
+        "looks": list(records.look_rows(contenders.looks)),
         "adherence": [
-            *records.adherence_rows(rollouts, "test", windows.test, material.histories),
-            *_adherence_elsewhere(rivals.policies, material, windows, setting, seed, advance),
+            *_adherence_elsewhere(policies, material, learned_from, setting, seed, advance),
+            *records.adherence_rows(rollouts, "test", test, material.histories),
         ],
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Windows:
-    """The stretches of history that every policy of every cell learns from and is judged on."""
-
-    train: StartWindows
-    validation: StartWindows
-    test: StartWindows
-
-    @classmethod
-    def of(cls, material: Material, preset: Preset) -> "_Windows":
-        """Draw them."""
-        split = material.split
-        train, validation, test = (
-            draw_windows(material.listening, listeners, preset.windows, _shared_stream(1))
-            for listeners in (split.train, split.validation, split.test)
-        )
-        return cls(train=train, validation=validation, test=test)
-
-
-def _trained(
-    material: Material, windows: _Windows, world: WorldOver, preset: Preset, seed: int, advance: Advance
-) -> Field:
-    """Return every policy, trained."""
-
-    def stream(stage: int) -> np.random.Generator:
-        return np.random.default_rng([seed, stage])
-
+def _references(
+    material: Material, preset: Preset, rng: np.random.Generator, advance: Advance
+) -> dict[str, Policy]:
+    """Return what a reader of recommender papers expects beside the paper's policies."""
     histories, split = material.histories, material.split
-    cloned = clone_behaviour(
-        histories,
-        material.embeddings,
-        split,
-        feature_names=material.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=stream(2),
-        advance=lambda _: advance(1),
-    )
-    copycat = PolicyOver(
-        network=cloned.network,
-        songs=histories.song_vectors,
-        targets=unit_targets(cloned.target, material.embeddings),
-    )
-    rivals = Field(policies={COPYCAT: Learned(copycat)}, networks={COPYCAT: copycat})
-    for stage, (name, recipe) in enumerate(RECIPES.items(), start=10):
-        try:
-            tuned, looks = _tuned(copycat, recipe, material, windows, world, preset, stream(stage))
-        except DataError as error:
-            rivals.absent[name] = str(error)
-        else:
-            rivals.networks[name], rivals.looks[name] = tuned, looks
-            rivals.policies[name] = Learned(tuned)
-        advance(1)
-    rivals.policies[RANDOM] = Random(len(material.catalogue))
-    rivals.policies[GREEDY] = Greedy(world, PAPER_UTILITY)
-    _add_references(rivals, material, preset, stream(3), advance)
-    return rivals
+    return {
+        POPULARITY: Popularity(play_counts(histories, split.train)),
+        NEIGHBOURS: session_neighbours(material.listening.select(split.train), material.catalogue),
+        SASREC: train_sasrec(
+            histories,
+            split,
+            lookback=preset.lookback,
+            config=preset.copycat,
+            rng=rng,
+            advance=lambda _: advance(1),
+        ),
+    }
 
 
-def _tuned(
-    copycat: PolicyOver,
-    recipe: Recipe,
-    material: Material,
-    windows: _Windows,
-    world: WorldOver,
-    preset: Preset,
-    rng: np.random.Generator,
-) -> tuple[PolicyOver, tuple[DpoLook, ...]]:
-    """Return Copycat, fine-tuned by one recipe.
-
-    Raises:
-        DataError: the recipe finds no pair.
-    """
-    train = _situations(material, windows.train, recipe, preset, rng)
-    states = situation_states(world, material.histories, train)
-    utility = recipe.utility_in(prediction_spread(world, states, rng))
-    budget = preset.dpo.kl_budget_nats if recipe.kl_budget_nats is None else recipe.kl_budget_nats
-    tuned = optimise_preferences(
-        copycat,
-        material.histories,
-        train,
-        _situations(material, windows.validation, recipe, preset, rng),
-        judge=EnsembleJudge(world=world, state=states, mode=train.mode, utility=utility),
-        recipe=recipe.pairs,
-        config=replace(preset.dpo, kl_budget_nats=budget),
-        rng=rng,
-    )
-    return replace(copycat, network=tuned.network), tuned.looks
-
-
-def _situations(
-    material: Material, windows: StartWindows, recipe: Recipe, preset: Preset, rng: np.random.Generator
-) -> Situations:
-    """Return the moments at which the recipe may find a pair.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.pairs.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )
-    if not len(found):
-        raise DataError(f"no play among {len(windows)} windows suits {type(recipe.pairs).__name__}")
-    return found
-
-
-def _add_references(
-    rivals: Field, material: Material, preset: Preset, rng: np.random.Generator, advance: Advance
-) -> None:
-    """Add what a reader expects beside the paper's policies, and what nobody could pass."""
-    histories, split = material.histories, material.split
-    rivals.policies["Popularity"] = Popularity(play_counts(histories, split.train))
-    rivals.policies["Neighbours"] = session_neighbours(material.listening.select(split.train), material.catalogue)
-    rivals.policies["SASRec"] = train_sasrec(
-        histories,
-        split,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=rng,
-        advance=lambda _: advance(1),
-    )
+def _add_if_known(policies: dict[str, Policy], absent: dict[str, str], material: Material, preset: Preset) -> None:
+    """Add the policies that rest on what not every log tells, or why they are missing: tags and the truth."""
     try:
-        rivals.policies["Tag order"] = TagOrder.by(affect_tags(material.log), PAPER_UTILITY)
+        policies[TAG_ORDER] = TagOrder.by(affect_tags(material.log), PAPER_UTILITY)
     except DataError as error:
-        rivals.absent["Tag order"] = str(error)
+        absent[TAG_ORDER] = str(error)
     if material.truth is None:
-        rivals.absent[ORACLE] = rivals.absent[BELIEVER] = "the truth of real listeners is not known"
+        absent[BELIEVER] = absent[ORACLE] = "what real listeners truly feel is not known"
         return
     for name, truth in ((BELIEVER, believed(material.truth)), (ORACLE, material.truth)):
-        rivals.policies[name] = Oracle(
-            policy=rivals.policies[COPYCAT],
-            truth=truth,
-            utility=PAPER_UTILITY,
-            depth=preset.candidate_count,
-        )
+        copycat, depth = policies[COPYCAT], preset.candidate_count
+        policies[name] = Oracle(policy=copycat, truth=truth, utility=PAPER_UTILITY, depth=depth)
 
 
 def _played(
-    policies: Mapping[str, Policy],
-    material: Material,
-    windows: StartWindows,
-    setting: Setting,
-    seed: int,
-    advance: Advance,
-) -> Iterator[tuple[str, Rollouts]]:
-    """Yield every policy's rollouts from the same windows, by the policy alone."""
-    start = start_of(material, windows)
-    for name, policy in policies.items():
-        rng = np.random.default_rng([seed, 4])
-        yield name, roll_out(policy, start, setting, guarded=False, rng=rng, advance=advance)
+    policies: Mapping[str, Policy], start: Start, setting: Setting, seed: int, advance: Advance
+) -> dict[str, Rollouts]:
+    """Return every policy's rollouts from the same windows, by the policy alone."""
+    return {
+        name: roll_out(
+            policy, start, setting, guarded=False, rng=np.random.default_rng([seed, 4]), advance=advance
+        )
+        for name, policy in policies.items()
+    }
 
 
 def _adherence_elsewhere(
     policies: Mapping[str, Policy],
     material: Material,
-    windows: _Windows,
+    windows: PolicyWindows,
     setting: Setting,
     seed: int,
     advance: Advance,
@@ -325,21 +170,20 @@ def _adherence_elsewhere(
     first = np.unique(windows.train.listener, return_index=True)[1]
     some = np.sort((first[:, None] + np.arange(_TRAINING_WINDOWS)).ravel())
     for split, chosen in (("train", windows.train.take(some)), ("validation", windows.validation)):
-        rollouts = dict(_played(policies, material, chosen, setting, seed, advance))
+        rollouts = _played(policies, start_of(material, chosen), setting, seed, advance)
         yield from records.adherence_rows(rollouts, split, chosen, material.histories)
 
 
-def _about(material: Material, windows: _Windows) -> Row:
+def _about(material: Material, test: StartWindows) -> Row:
     """Return what a reader must know of a cell."""
-    split = material.split
     return {
         "simulated": material.log.description.simulated,
         "songs": len(material.catalogue),
         "songs heard by training listeners": len(material.heard),
-        "training listeners": len(split.train),
-        "test listeners": len(np.unique(windows.test.listener)),
-        "test windows": len(windows.test),
-        "test listeners left out for too few plays": windows.test.left_out_count,
+        "training listeners": len(material.split.train),
+        "test listeners": len(np.unique(test.listener)),
+        "test windows": len(test),
+        "test listeners left out": test.left_out_count,
     }
 
 
