@@ -55,7 +55,7 @@ def alike(length: Int[ndarray, " B"]) -> Iterator[tuple[Int[ndarray, " b"], int]
 
 
 def in_order(
-    values: Float[ndarray, "B *shape"], batches: Sequence[Int[ndarray, " b"]]
+    values: Float[ndarray, "B *shape"], batches: Sequence[Int[ndarray, " _"]]
 ) -> Float[ndarray, "B *shape"]:
     """Return what was computed batch by batch in the histories' own order."""
     ordered = np.empty_like(values)
