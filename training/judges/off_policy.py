@@ -19,7 +19,7 @@ Legend: D draws · N songs
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -46,6 +46,10 @@ class Drawn:
     propensity: Float[ndarray, " D"]
     eligible: Bool[ndarray, "D N"]
     """The songs that the listener had not heard before: what was drawn from, and what a policy may choose here."""
+
+    def take(self, rows: Int[ndarray, " d"]) -> "Drawn":
+        """Return the given draws."""
+        return Drawn(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

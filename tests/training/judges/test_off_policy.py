@@ -99,9 +99,7 @@ def test_effective_draws_are_all_or_one_or_none():
 
 
 def test_a_policy_that_hardly_any_draw_speaks_for_has_no_estimate(drawn, rng):
-    few = Drawn(
-        **{name: getattr(drawn, name)[:60] for name in ("play", "listener", "song", "propensity", "eligible")}
-    )
+    few = drawn.take(np.arange(60))
     chance = certain(np.broadcast_to(-np.arange(float(SONGS)), (60, SONGS)), few.eligible)
 
     worth = worth_of(
