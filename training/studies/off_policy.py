@@ -197,7 +197,7 @@ def _signals(values: Float[ndarray, " 4"], prefix: str = "") -> dict[str, float 
 
 
 def _about(drawn: Drawn) -> Row:
-    """Return how the draws look beside uniform ones: how often two of them are the same song."""
+    """Return how the draws look beside uniform ones: how often a song is drawn twice, for anybody or for one."""
     counts = np.bincount(drawn.song)
     chance = drawn.eligible / drawn.eligible.sum(axis=1, keepdims=True)  # (D, N)
     together = chance.sum(axis=0)
@@ -210,6 +210,7 @@ def _about(drawn: Drawn) -> Row:
         "largest propensity": float(drawn.propensity.max()),
         "pairs of the same song": int((counts * (counts - 1) // 2).sum()),
         "pairs expected of uniform draws": expected,
+        "repeats expected had heard songs been eligible": float((~drawn.eligible).mean(axis=1).sum()),
     }
 
 
@@ -302,5 +303,8 @@ def _draws(results: Results) -> ResultTable:
         rows=tuple(
             (name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in about.items()
         ),
-        note="Were they not uniform over the songs new to the listener, more pairs would be of the same song.",
+        note=(
+            "Were they not uniform over the songs new to the listener, more pairs would be of the same song. None "
+            "is a song that its listener had heard before; were those eligible, some would be."
+        ),
     )
