@@ -1,7 +1,7 @@
 """`amrs train`: one page from a listening log to a judged, sealed bundle.
 
-world models → calibration → Copycat → DPO → limits → rollouts → gates → bundle. Every stage draws from a random
-stream of its own, so the same log, preset and seed give the same numbers.
+world models → Copycat → DPO → limits → rollouts → calibration → stress test → bundle. Every stage draws from a
+random stream of its own, so the same log, preset and seed give the same numbers.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -25,7 +25,6 @@ from training.copycat import clone_behaviour
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, gains, plain, row_of
 from training.export.export import Origin, Trained, export_bundle
-from training.gate import judge_bundle
 from training.imagining import imagine_logged
 from training.judging import EnsembleJudge, Scales, prediction_spread, situation_states
 from training.material import Material, prepare
@@ -39,16 +38,19 @@ from training.prediction import predict_histories
 from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
-from training.situations import Situations, StartWindows, draw_choices, draw_windows, situations_in
+from training.situations import Situations, StartWindows, draw_windows, situations_in
 from training.stages import (
-    first_limits,
-    measured,
     policy_rows,
     roll_out_all,
     setting_with,
     song_order,
     start_of,
 )
+from training.stress.derive import derived_table
+from training.stress.stress import stress_test
+from training.stress.subject import Subject, over_any
+from training.stress.trials import song_total
+from training.stress.verdict import WorldFacts, affect_error
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.world_model import train_ensemble
 
@@ -157,11 +159,19 @@ def train_bundle(
             COPYCAT: Learned(reference),
             DPO: Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets)),
         }
-        choices = draw_choices(material.listening, split.train, preset.windows, stream(7))
-        table = first_limits(material, world, policies[COPYCAT], choices, preset, stream(7))
+        decoder = decoder_in(utility)
+        subject = Subject(
+            over=over_any(ensemble, tuned.network, copycat, material.reading),
+            support=world.songs[material.heard],
+            context=log.description.context,
+            lookback=preset.lookback,
+            candidate_count=preset.candidate_count,
+            decoder=decoder,
+            utility=utility,
+        )
+        table, tightened = derived_table(subject, material, preset.windows, preset.stress, stream(7))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
-        decoder = decoder_in(utility)
         if decoder != POLICY_ORDER:
             policies[UNDECODED] = policies[DPO]
         songs = 2 * len(policies) * setting.song_count * len(test_windows)
@@ -197,16 +207,23 @@ def train_bundle(
     order = song_order(material, world, start, preset, stream(8))
     ceilings = _ceilings(material, stream(9))
     rows = policy_rows(rollouts, table, material.embeddings)
-    gates = judge_bundle(
-        measured(
-            rollouts,
-            rows,
-            scores=scores,
-            persistence=references["persistence"],
-            listener_mean=references["listener mean"],
-            order=order,
+    with showing(console) as stages:
+        gates = stress_test(
+            subject,
+            material,
+            table,
+            tightened=tightened,
+            world=WorldFacts(
+                error=affect_error(scores),
+                persistence_error=affect_error(references["persistence"]),
+                listener_mean_error=affect_error(references["listener mean"]),
+                song_order=order,
+            ),
+            windows=preset.windows,
+            config=preset.stress,
+            seed=seed,
+            advance=stages.stage("stress", total=song_total(len(split.test), preset.stress), unit="songs"),
         )
-    )
     evaluation = plain(
         {
             "schema": SCHEMA,
@@ -270,7 +287,12 @@ def train_bundle(
             data_digest=log.digest(),
             data_name=log.description.name,
             simulated=log.description.simulated,
-            training={"preset": preset.name, "seed": seed, "pairs": type(recipe).__name__},
+            training={
+                "preset": preset.name,
+                "seed": seed,
+                "pairs": type(recipe).__name__,
+                "held_out": ",".join(sorted(held_out)),
+            },
         ),
         repository=repository,
         rng=stream(10),

@@ -1,4 +1,4 @@
-"""A first table of guardrail limits, read off the models' own steps until the full stress test writes one.
+"""Guardrail limits read off the models' own steps: all that can be said where no truth is known.
 
 A candidate *needs* a limit at least as wide as what it would do at its worst. A limit is a quantile of what
 Copycat's candidates need in logged situations, so it forbids the boldest of them; but never so tight that more

@@ -11,24 +11,21 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from models.affect import Signal
 from models.decoder import POLICY_ORDER, Decoder
 from models.exposure import mean_cosine_distance
-from models.guardrails import AFFECT, GuardrailTable, Limits, Rung, affect_steps
+from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
 from models.tokens import tokenise
-from training.card import COPYCAT, DPO
 from training.choosing import Setting
-from training.gate import Measured, Violations
-from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports, nearest_distances
+from training.limits import nearest_distances
 from training.material import Material
-from training.metrics.prediction import PredictionScores, pairwise_accuracy
+from training.metrics.prediction import pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
 from training.policies.policy import Policy
 from training.presets import Preset
-from training.rollout import Advance, Rollouts, Start, proposals, roll_out
+from training.rollout import Advance, Rollouts, Start, roll_out
 from training.situations import StartWindows, listening_in
-from training.trained import WorldOver
+from training.trained import World
 
 _ORDER_CANDIDATES: Final = 20
 """Uniform songs per situation whose order is compared with the truth."""
@@ -44,7 +41,7 @@ def start_of(material: Material, windows: StartWindows) -> Start:
     return Start(listening=listening_in(material.listening, windows), truth=material.truth, state=state)
 
 
-def setting_with(material: Material, world: WorldOver, preset: Preset, table: GuardrailTable) -> Setting:
+def setting_with(material: Material, world: World, preset: Preset, table: GuardrailTable) -> Setting:
     """Return what stays the same over every rollout under the given limits."""
     return Setting(
         catalogue=material.catalogue,
@@ -54,33 +51,6 @@ def setting_with(material: Material, world: WorldOver, preset: Preset, table: Gu
         table=table,
         support_distance=nearest_distances(world.songs, world.songs[material.heard]),
         candidate_count=preset.candidate_count,
-    )
-
-
-def first_limits(
-    material: Material,
-    world: WorldOver,
-    copycat: Policy,
-    windows: StartWindows,
-    preset: Preset,
-    rng: np.random.Generator,
-) -> GuardrailTable:
-    """Return the limits that what Copycat would play to training listeners, over some songs, suggests."""
-    train = material.listening.select(material.split.train)
-    priors = mean_reports(train)
-    setting = setting_with(material, world, preset, no_limits(priors))
-    candidates, standing = proposals(copycat, start_of(material, windows), setting, rng)
-    songs = material.log.songs
-    return derive_limits(
-        ProposedSteps(steps=affect_steps(candidates, standing), standing=standing),
-        support=world.songs[material.heard],
-        priors=priors,
-        approved=approved_songs(
-            train,
-            material.catalogue.rows(train.song),
-            songs["song_id"].to_list(),
-            songs["tag_arousal"].fill_null(np.nan).to_numpy().astype(np.float64),
-        ),
     )
 
 
@@ -143,7 +113,7 @@ def policy_rows(
 
 
 def song_order(
-    material: Material, world: WorldOver, start: Start, preset: Preset, rng: np.random.Generator
+    material: Material, world: World, start: Start, preset: Preset, rng: np.random.Generator
 ) -> tuple[float, float] | None:
     """Return how often two random songs stand in the order of their true effect; None where no truth is known."""
     if start.truth is None or start.state is None:
@@ -155,37 +125,3 @@ def song_order(
     predicted = world.predicted(states.now, songs).mean(axis=1)[..., AFFECT]  # (S, C, 2)
     true = start.truth.song_effect(start.state.listener, songs)
     return pairwise_accuracy(predicted[..., 0], true[..., 0]), pairwise_accuracy(predicted[..., 1], true[..., 1])
-
-
-def measured(
-    rollouts: Mapping[tuple[str, bool], Rollouts],
-    rows: list[PolicyRow],
-    *,
-    scores: PredictionScores,
-    persistence: PredictionScores,
-    listener_mean: PredictionScores,
-    order: tuple[float, float] | None,
-) -> Measured:
-    """Return the numbers the gate rests on."""
-    by_name = {(row.policy, row.guarded): row for row in rows}
-    guarded, free = by_name[DPO, True], by_name[COPYCAT, False]
-    first, copycat_first = rollouts[DPO, False].song[:, 0], rollouts[COPYCAT, False].song[:, 0]
-    true_violations = None
-    if guarded.true_violations is not None and free.true_violations is not None:
-        true_violations = Violations(guarded=guarded.true_violations, copycat=free.true_violations)
-    return Measured(
-        model_error=_affect(scores),
-        persistence_error=_affect(persistence),
-        listener_mean_error=_affect(listener_mean),
-        song_order=order,
-        violations=Violations(guarded=guarded.predicted_violations, copycat=free.predicted_violations),
-        true_violations=true_violations,
-        difference=float(np.mean(first != copycat_first)),
-        fallback=1.0 - guarded.rungs[Rung.POLICY.value] - guarded.rungs[Rung.WIDER.value],
-        silence=guarded.rungs[Rung.SILENCE.value],
-        rollout_count=len(first),
-    )
-
-
-def _affect(scores: PredictionScores) -> tuple[float, float]:
-    return scores.mean_squared_error[Signal.VALENCE], scores.mean_squared_error[Signal.AROUSAL]

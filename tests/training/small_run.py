@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from models.decoder import POLICY_ORDER
 from training.choosing import Setting
 from training.copycat import Copycat, CopycatConfig, clone_behaviour
 from training.dpo import DpoConfig
@@ -19,11 +20,13 @@ from training.pairs import SupportPairs
 from training.platform.as_log import simulated_log
 from training.platform.parameters import PlatformParameters, sized_like_paper
 from training.platform.simulate import simulate
-from training.policies.plain import Learned
 from training.presets import Preset
 from training.rollout import Start
-from training.situations import WindowConfig, draw_choices, draw_windows
-from training.stages import first_limits, setting_with, start_of
+from training.situations import WindowConfig, draw_windows
+from training.stages import setting_with, start_of
+from training.stress.config import StressConfig
+from training.stress.derive import quantile_limits
+from training.stress.subject import Subject, over_any
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.world_model import WorldPreset, WorldTrainingConfig, train_ensemble
 
@@ -43,6 +46,7 @@ PRESET = Preset(
     dpo=DpoConfig(steps=6, learning_rate=1e-3),
     windows=WindowConfig(windows_per_listener=2, shortest=5, longest=20),
     candidate_count=20,
+    stress=StressConfig(song_count=6, typical_rollouts=12, derivation_starts=60, derivation_songs=5),
 )
 RECIPE = SupportPairs(candidate_count=12)
 
@@ -91,10 +95,24 @@ def start() -> Start:
 
 
 @cache
+def subject() -> Subject:
+    """The policy is Copycat itself."""
+    made, cloned = material(), copycat()
+    return Subject(
+        over=over_any(world().ensemble, cloned.network, cloned, made.reading),
+        support=world().songs[made.heard],
+        context=made.log.description.context,
+        lookback=PRESET.lookback,
+        candidate_count=PRESET.candidate_count,
+        decoder=POLICY_ORDER,
+        utility=UTILITY,
+    )
+
+
+@cache
 def setting() -> Setting:
     made = material()
-    windows = draw_choices(made.listening, made.split.train, PRESET.windows, np.random.default_rng(3))
-    table = first_limits(made, world(), Learned(reference()), windows, PRESET, np.random.default_rng(4))
+    table = quantile_limits(subject(), made, PRESET.windows, PRESET.stress, np.random.default_rng(4))
     return setting_with(made, world(), PRESET, table)
 
 

@@ -79,3 +79,9 @@ class StressConfig:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0.5 < self.confidence < 1:
             raise ConfigError(f"confidence must lie in (0.5, 1); got {self.confidence}")
+
+
+STANDARD: Final = StressConfig()
+"""For logs of the paper's size."""
+QUICK: Final = StressConfig(typical_rollouts=60, derivation_starts=300)
+"""For a small platform: hostile histories are the same."""

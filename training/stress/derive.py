@@ -4,25 +4,23 @@ Legend: S situations · K candidates
 """
 
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from models.guardrails import GuardrailTable, Limits, affect_steps
-from models.listening import Mode, Population
+from models.decoder import Decoder
+from models.guardrails import Candidates, GuardrailTable, affect_steps
+from models.listening import Mode
+from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports
 from training.material import Material
 from training.rollout import Start, proposals
 from training.situations import WindowConfig, draw_choices, listening_in
+from training.stages import no_limits
 from training.stress.config import StressConfig
 from training.stress.histories import in_mode
-from training.stress.limits import ProposedSteps, approved_songs, derive_limits, mean_reports
 from training.stress.subject import Subject
 from training.stress.tolerated import Tightened, TrueMoments, tightened_table
-
-_ANY: Final = 2.0
-"""A limit that nothing reaches: affect lies in [0, 1]."""
 
 
 def derived_table(
@@ -51,7 +49,7 @@ def quantile_limits(
     priors = mean_reports(train)
     start = _choices(material, material.split.train, windows, config, rng)
     models = subject.over(material.embeddings)
-    setting = subject.setting(models, material.catalogue, _no_limits(priors), song_count=config.derivation_songs)
+    setting = subject.setting(models, material.catalogue, no_limits(priors), song_count=config.derivation_songs)
     candidates, standing = proposals(models.copycat, start, setting, rng)
     songs = material.log.songs
     return derive_limits(
@@ -86,6 +84,7 @@ def _true_moments(
     models = subject.over(material.embeddings)
     setting = subject.setting(models, material.catalogue, table, song_count=config.derivation_songs)
     candidates, standing = proposals(models.policy, asked, setting, rng)
+    candidates = _decoded(candidates, np.tile(mode, config.derivation_songs), subject.decoder)
     again = config.derivation_songs  # proposals stand step by step, every start in each
     return TrueMoments(
         candidates=candidates,
@@ -95,6 +94,22 @@ def _true_moments(
         effect=material.truth.song_effect(
             np.tile(start.state.listener, again), material.catalogue.rows(candidates.song)
         ),
+    )
+
+
+def _decoded(candidates: Candidates, mode: Int[ndarray, " S"], decoder: Decoder) -> Candidates:
+    """Return the candidates in the decoder's order."""
+    shown = np.zeros(candidates.song.shape, np.int64)
+    dealt = decoder.deal(candidates.score, candidates.predicted, shown, mode)
+    order = np.argsort(-dealt, axis=1, kind="stable")
+    flat = {
+        name: np.take_along_axis(getattr(candidates, name), order, axis=1)
+        for name in ("song", "artist", "blocked", "support_distance")
+    }
+    return Candidates(
+        score=np.take_along_axis(dealt, order, axis=1),
+        predicted=np.take_along_axis(candidates.predicted, order[:, None, :, None], axis=2),
+        **flat,
     )
 
 
@@ -114,17 +129,3 @@ def _choices(
     if material.truth is not None:
         state = material.truth.start(material.listener_rows[chosen.listener], chosen.stop)
     return Start(listening=listening_in(material.listening, chosen), truth=material.truth, state=state)
-
-
-def _no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
-    """Return a table that forbids nothing for its affect."""
-    free = Limits(
-        arousal_rise=_ANY,
-        arousal_fall=_ANY,
-        arousal_band=_ANY,
-        valence_fall=_ANY,
-        caution=0.0,
-        support_distance=float(np.finfo(np.float64).max),
-    )
-    limits = {population.label: {mode.label: free for mode in Mode} for population in Population}
-    return GuardrailTable(limits=limits, prior=priors)

@@ -137,5 +137,6 @@ def sealed_subject(bundle: Bundle, copycat_over: Callable[[Float[ndarray, "N E"]
         context=bundle.manifest.context,
         lookback=bundle.manifest.lookback,
         candidate_count=bundle.manifest.candidate_count,
+        decoder=bundle.manifest.decoder,
         utility=bundle.manifest.utility,
     )

@@ -12,8 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from models.decoder import POLICY_ORDER
 from models.guardrails import GuardrailTable
 from models.listening import Mode, Population
+from training.choosing import Setting
 from training.material import Material
 from training.policies.policy import Policy
 from training.rollout import Advance, Rollouts, Start, roll_out
@@ -92,7 +94,7 @@ def typical_trials(
     models = subject.over(material.embeddings)
     setting = subject.setting(models, material.catalogue, table, song_count=config.song_count)
 
-    def walked(policy: Policy, *, guarded: bool) -> Walked:
+    def walked(policy: Policy, setting: Setting, *, guarded: bool) -> Walked:
         rng = np.random.default_rng([seed, 1])
         rollouts = roll_out(policy, start, setting, guarded=guarded, rng=rng, advance=advance)
         if start.truth is None or start.state is None:
@@ -101,9 +103,9 @@ def typical_trials(
 
     return Typical(
         windows=begun,
-        policy=walked(models.policy, guarded=False),
-        guarded=walked(models.policy, guarded=True),
-        copycat=walked(models.copycat, guarded=False),
+        policy=walked(models.policy, setting, guarded=False),
+        guarded=walked(models.policy, setting, guarded=True),
+        copycat=walked(models.copycat, replace(setting, decoder=POLICY_ORDER), guarded=False),
     )
 
 

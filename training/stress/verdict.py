@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.affect import Signal
 from models.gates import Gate
 from models.listening import Population
+from training.metrics.prediction import PredictionScores
 from training.stress.config import TOLERANCES, StressConfig
 from training.studies.statistics import Interval
 
@@ -33,6 +35,11 @@ class WorldFacts:
     """Of the mean of the listener's reports so far."""
     song_order: Pair | None
     """Pairwise accuracy of ordering songs by their true effect; None where no truth is known."""
+
+
+def affect_error(scores: PredictionScores) -> Pair:
+    """Return the mean squared errors of valence and arousal."""
+    return scores.mean_squared_error[Signal.VALENCE], scores.mean_squared_error[Signal.AROUSAL]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

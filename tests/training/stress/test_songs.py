@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.catalogue import Song
-from training.stress.limits import leave_one_out_distances, nearest_distances
+from training.limits import leave_one_out_distances, nearest_distances
 from training.stress.songs import OUTWARD, hostile_songs
 
 

@@ -8,8 +8,9 @@ from models.gates import GateReport
 from models.guardrails import RUNG_RULES, Rule
 from models.listening import NO_SONG
 from tests.training import small_run
+from tests.training.small_run import subject
 from tests.training.stress import small_subject
-from tests.training.stress.small_subject import CONFIG, derived, report, subject, trials
+from tests.training.stress.small_subject import CONFIG, derived, report, trials
 from training.choosing import RUNGS
 from training.stress.facts import facts_of
 from training.stress.histories import CASES

@@ -9,6 +9,7 @@ from models.guardrails import affect_steps, limit_columns, vetoes
 from models.listening import Mode, Population
 from tests.training import small_run
 from tests.training.stress import small_subject
+from training.policies.plain import Learned
 from training.rollout import proposals
 from training.stress.tolerated import TIGHTENINGS, TrueMoments, factor_needed, scaled, tightened_table
 
@@ -18,7 +19,7 @@ def moments() -> TrueMoments:
     """What the small run's policy proposes to its test listeners."""
     start = small_run.start()
     candidates, standing = proposals(
-        small_subject.over(small_run.material().embeddings).policy,
+        Learned(small_run.reference()),
         start,
         small_run.setting(),
         np.random.default_rng(0),
