@@ -3,7 +3,8 @@
 Each step is the road of a request: match → predict → guard → choose, with the guardrails and the ladder that
 serve; or the policy alone, and what the guardrails would have said.
 
-Legend: B rollouts still playing · b of them, still waiting for a song · N songs · K candidates
+Legend: B rollouts still playing · b of them, still waiting for a song · N songs · K candidates ·
+D songs of a ranking's top
 """
 
 from dataclasses import dataclass, fields, replace
@@ -54,6 +55,8 @@ class Setting:
 
 RUNGS: Final = tuple(Rung)
 """The ladder's rungs in order; rollouts store a rung as its place here."""
+RANKED: Final = 10
+"""D: how many of the songs that come first are kept of each step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +69,13 @@ class Play:
     forbidden: Int[ndarray, " B"]
     rung: Int[ndarray, " B"]
     vetoed: Float[ndarray, "B rules"]
+    ranked: Int[ndarray, "B D"]
+    """The songs that policy and decoder put first, before any guardrail; `NO_SONG` beyond the candidates."""
+
+    def rank(self, rows: Int[ndarray, "B K"], choice: Choice) -> None:
+        """Write down in which order policy and decoder put the candidates."""
+        order = np.argsort(-choice.dealt, axis=1, kind="stable")[:, :RANKED]
+        self.ranked[:, : order.shape[1]] = np.take_along_axis(rows, order, axis=1)
 
     def take(
         self,
@@ -94,6 +104,7 @@ def _nobody_played(count: int) -> Play:
         forbidden=np.zeros(count, np.int64),
         rung=np.full(count, RUNGS.index(Rung.SILENCE)),
         vetoed=np.full((count, len(Rule)), np.nan),
+        ranked=np.full((count, RANKED), NO_SONG),
     )
 
 
@@ -109,10 +120,10 @@ def choose_freely(
     """Return the first song as the decoder has it, and what the guardrails would have said of it."""
     del listening
     play = _nobody_played(len(scores))
-    reach = min(setting.decoder.reach, setting.candidate_count)
-    rows = scores.argmax(axis=1)[:, None] if reach == 1 else best_rows(scores, reach)
+    rows = best_rows(scores, min(max(setting.decoder.reach, RANKED), setting.candidate_count))
     candidates = candidates_of(rows, np.take_along_axis(scores, rows, axis=1), moment.states.now, setting)
     choice = _judged(candidates, rows, moment.mode, standing, limits, Rung.POLICY, setting, exposure)
+    play.rank(rows, choice)
     first = replace(choice, chosen=choice.dealt.argmax(axis=1))
     play.take(np.arange(len(rows)), rows, candidates, first, Rung.POLICY)
     return play
@@ -141,6 +152,7 @@ def choose_guarded(
         mode = moment.mode[waiting]
         choice = _judged(candidates, rows, mode, standing_here, limits_here, rung, setting, exposure)
         if rung is Rung.POLICY:
+            play.rank(rows, choice)
             bits = np.array([int(rule) for rule in Rule])
             play.vetoed[:] = ((choice.forbidden[..., None] & bits) > 0).mean(axis=1)
         play.take(waiting, rows, candidates, choice, rung)

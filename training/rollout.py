@@ -21,13 +21,11 @@ from models.catalogue import Catalogue
 from models.guardrails import Candidates, GuardrailTable, LimitColumns, Rule, Rung, Standing, limit_columns
 from models.listening import NO_SONG, Listening, Mode, Population
 from models.tokens import tokenise
-from training.choosing import RUNGS, Play, Setting, best_rows, candidates_of, choose_freely, choose_guarded
+from training.choosing import RANKED, RUNGS, Play, Setting, best_rows, candidates_of, choose_freely, choose_guarded
 from training.platform.truth import TrueState, Truth
 from training.policies.policy import Moment, Policy
 from training.standing import current_modes, last_plays, standing_of
 
-RANKED: Final = 10
-"""D: how many of the songs that a policy puts first are kept of each step."""
 _USUAL_SECONDS: Final = 240.0
 """How long a song is taken to last where the catalogue does not know."""
 
@@ -50,7 +48,7 @@ class Rollouts:
     song: Int[ndarray, "R T"]
     """Rows of the catalogue; `NO_SONG` where the ladder ended in silence."""
     ranked: Int[ndarray, "R T D"]
-    """The songs that the policy put first, best first; `NO_SONG` where it was not asked."""
+    """The songs that policy and decoder put first, best first; `NO_SONG` where they were not asked."""
     mode: Int[ndarray, " R"]
     population: Int[ndarray, " R"]
     predicted: Float[ndarray, "R T 4"]
@@ -104,8 +102,6 @@ def roll_out(
         moment = _moment(listening, state, setting, rng)
         scores = policy.scores(moment)
         np.put_along_axis(scores, offered[:, :step], -np.inf, axis=1)
-        first = best_rows(scores, RANKED)
-        record.ranked[active, step, : first.shape[1]] = first
         standing = standing_of(listening, moment.states, setting.world, setting.catalogue, setting.table, now)
         limits = _limits(listening, moment.mode, setting.table)
         play = choose(scores, listening, moment, standing, limits, setting, exposure)
@@ -189,6 +185,7 @@ def _blank(listening: Listening, mode: Int[ndarray, " R"], song_count: int) -> R
 def _write(record: Rollouts, step: int, active: Int[ndarray, " B"], play: Play) -> None:
     """Write one step of the rollouts still playing into the record."""
     record.song[active, step] = play.row
+    record.ranked[active, step] = play.ranked
     record.predicted[active, step] = play.predicted
     record.step[active, step] = play.step
     record.forbidden[active, step] = play.forbidden

@@ -150,8 +150,10 @@ def test_a_predicted_step_is_the_change_of_the_estimate():
     assert np.allclose(rollouts.step[:, 1:], change, atol=1e-5)
 
 
-def test_the_ranking_that_is_kept_begins_with_the_song_played_and_holds_nothing_offered_before():
-    rollouts = rolled(False)
+@pytest.mark.parametrize("decoded", [False, True])
+def test_the_ranking_that_is_kept_begins_with_the_song_played_and_holds_nothing_offered_before(decoded: bool):
+    setting = replace(small_run.setting(), decoder=reranking()) if decoded else small_run.setting()
+    rollouts = rolled(False, setting=setting)
 
     assert np.array_equal(rollouts.ranked[..., 0], rollouts.song)
     for rollout, ranked in zip(rollouts.song, rollouts.ranked, strict=True):

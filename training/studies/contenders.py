@@ -85,6 +85,8 @@ class Contenders:
     networks: dict[str, PolicyOver] = field(default_factory=dict)
     """Copycat first."""
     looks: dict[str, tuple[DpoLook, ...]] = field(default_factory=dict)
+    utilities: dict[str, LinearUtility | TargetUtility] = field(default_factory=dict)
+    """What each recipe's pairs were judged by, in units of the measured spreads."""
     absent: dict[str, str] = field(default_factory=dict)
     """Why a policy could not be made."""
 
@@ -120,7 +122,7 @@ def train_contenders(
     for stage, (name, recipe) in enumerate(recipes.items(), start=10):
         try:
             rng = np.random.default_rng([seed, stage])
-            made.networks[name], made.looks[name] = fine_tuned(
+            made.networks[name], made.looks[name], made.utilities[name] = fine_tuned(
                 copycat, recipe, material, windows, world, preset, rng
             )
         except DataError as error:
@@ -137,8 +139,8 @@ def fine_tuned(
     world: WorldOver,
     preset: Preset,
     rng: np.random.Generator,
-) -> tuple[PolicyOver, tuple[DpoLook, ...]]:
-    """Return Copycat, fine-tuned by one recipe.
+) -> tuple[PolicyOver, tuple[DpoLook, ...], LinearUtility | TargetUtility]:
+    """Return Copycat, fine-tuned by one recipe, what was seen on the way, and the utility of its pairs.
 
     Raises:
         DataError: the recipe finds no pair.
@@ -157,7 +159,7 @@ def fine_tuned(
         config=replace(preset.dpo, kl_budget_nats=budget),
         rng=rng,
     )
-    return replace(copycat, network=tuned.network), tuned.looks
+    return replace(copycat, network=tuned.network), tuned.looks, utility
 
 
 def _cloned(material: Material, preset: Preset, rng: np.random.Generator, advance: Advance) -> PolicyOver:

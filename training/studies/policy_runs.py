@@ -8,15 +8,18 @@ world models → contenders and references → rollouts of all → records (`pol
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from models.decoder import POLICY_ORDER, Decoder
 from models.errors import DataError
 from models.log import read_log
 from models.utility import PAPER_UTILITY
 from training.choosing import Setting
+from training.decoding import pessimistic_rerank
 from training.limits import mean_reports
 from training.material import Material, prepare
 from training.policies.neighbours import session_neighbours
@@ -32,7 +35,15 @@ from training.situations import StartWindows, draw_windows
 from training.stages import no_limits, setting_with, start_of
 from training.studies import policy_records as records
 from training.studies.cells import Cell, Records, Row
-from training.studies.contenders import COPYCAT, RECIPES, PolicyWindows, train_contenders, train_world
+from training.studies.contenders import (
+    COPYCAT,
+    OUR_DPO,
+    RECIPES,
+    Contenders,
+    PolicyWindows,
+    train_contenders,
+    train_world,
+)
 from training.studies.scales import Scale
 from training.tasks import Advance
 
@@ -46,6 +57,8 @@ POPULARITY: Final = "Popularity"
 NEIGHBOURS: Final = "Neighbours"
 SASREC: Final = "SASRec"
 TAG_ORDER: Final = "Tag order"
+RERANKED_COPYCAT: Final = "Copycat, re-ranked"
+RERANKED_DPO: Final = "DPO, ours, re-ranked"
 BELIEVER: Final = "Copycat re-ranked by a Kalman filter"
 ORACLE: Final = "Copycat re-ranked by the truth"
 
@@ -55,15 +68,26 @@ _TRAINING_WINDOWS: Final = 1
 """Windows of each training listener in which adherence is measured: five would cost more than all training."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A policy as it plays: with its own order, or behind a decoder."""
+
+    policy: Policy
+    decoder: Decoder = POLICY_ORDER
+
+
 def policy_cells(scale: Scale) -> list[Cell]:
     """Return one cell per seed."""
     return [Cell(study=RUNS, settings=(("seed", seed),)) for seed in range(scale.seeds)]
 
 
 def read_by_cells(scale: Scale) -> object:
-    """Return what fixes a cell's numbers besides its log and seed: the preset, and every recipe's pairs."""
+    """Return what fixes the numbers of cells besides log and seed: the stages of the preset, and the recipes."""
+    preset = scale.preset
+    stages = (preset.world, preset.copycat, preset.dpo, preset.windows)
+    counts = (preset.situations_per_window, preset.candidate_count)
     recipes = tuple((name, recipe.pairs, recipe.kl_budget_nats) for name, recipe in RECIPES.items())
-    return scale.preset, recipes
+    return stages, counts, recipes
 
 
 def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
@@ -79,16 +103,17 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
     test = draw_windows(material.listening, material.split.test, preset.windows, _shared_stream(1))
     world = train_world(material, preset, seed=seed, advance=advance)
     contenders = train_contenders(material, world, learned_from, preset, seed=seed, advance=advance)
-    policies: dict[str, Policy] = {name: Learned(network) for name, network in contenders.networks.items()}
-    policies |= {RANDOM: Random(len(material.catalogue)), GREEDY: Greedy(world, PAPER_UTILITY)}
-    policies |= _references(material, preset, np.random.default_rng([seed, 3]), advance)
+    rivals = {name: Rival(Learned(network)) for name, network in contenders.networks.items()}
     absent = dict(contenders.absent)
-    _add_if_known(policies, absent, material, preset)
+    _add_reranked(rivals, contenders)
+    rivals |= {RANDOM: Rival(Random(len(material.catalogue))), GREEDY: Rival(Greedy(world, PAPER_UTILITY))}
+    _add_references(rivals, material, preset, np.random.default_rng([seed, 3]), advance)
+    _add_if_known(rivals, absent, material, preset)
 
     priors = mean_reports(material.listening.select(material.split.train))
     setting = setting_with(material, world, preset, no_limits(priors))
     start = start_of(material, test)
-    rollouts = _played(policies, start, setting, seed, advance)
+    rollouts = _played(rivals, start, setting, seed, advance)
     return {
         "about": [_about(material, test)],
         "absent": [{"policy": name, "reason": reason} for name, reason in absent.items()],
@@ -107,59 +132,71 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
         "exposure": list(records.exposure_rows(rollouts, len(material.catalogue))),
         "looks": list(records.look_rows(contenders.looks)),
         "adherence": [
-            *_adherence_elsewhere(policies, material, learned_from, setting, seed, advance),
+            *_adherence_elsewhere(rivals, material, learned_from, setting, seed, advance),
             *records.adherence_rows(rollouts, "test", test, material.histories),
         ],
     }
 
 
-def _references(
-    material: Material, preset: Preset, rng: np.random.Generator, advance: Advance
-) -> dict[str, Policy]:
-    """Return what a reader of recommender papers expects beside the paper's policies."""
+def _add_reranked(rivals: dict[str, Rival], contenders: Contenders) -> None:
+    """Add Copycat and our DPO behind a decoder, by the utility that our DPO was tuned on."""
+    for name, base in ((RERANKED_COPYCAT, COPYCAT), (RERANKED_DPO, OUR_DPO)):
+        if OUR_DPO in rivals:
+            decoder = pessimistic_rerank(contenders.utilities[OUR_DPO])
+            rivals[name] = Rival(rivals[base].policy, decoder)
+
+
+def _add_references(
+    rivals: dict[str, Rival], material: Material, preset: Preset, rng: np.random.Generator, advance: Advance
+) -> None:
+    """Add what a reader of recommender papers expects beside the paper's policies."""
     histories, split = material.histories, material.split
-    return {
-        POPULARITY: Popularity(play_counts(histories, split.train)),
-        NEIGHBOURS: session_neighbours(material.listening.select(split.train), material.catalogue),
-        SASREC: train_sasrec(
-            histories,
-            split,
-            lookback=preset.lookback,
-            config=preset.copycat,
-            rng=rng,
-            advance=lambda _: advance(1),
-        ),
-    }
+    sasrec = train_sasrec(
+        histories,
+        split,
+        lookback=preset.lookback,
+        config=preset.copycat,
+        rng=rng,
+        advance=lambda _: advance(1),
+    )
+    rivals[POPULARITY] = Rival(Popularity(play_counts(histories, split.train)))
+    rivals[NEIGHBOURS] = Rival(session_neighbours(material.listening.select(split.train), material.catalogue))
+    rivals[SASREC] = Rival(sasrec)
 
 
-def _add_if_known(policies: dict[str, Policy], absent: dict[str, str], material: Material, preset: Preset) -> None:
+def _add_if_known(rivals: dict[str, Rival], absent: dict[str, str], material: Material, preset: Preset) -> None:
     """Add the policies that rest on what not every log tells, or why they are missing: tags and the truth."""
     try:
-        policies[TAG_ORDER] = TagOrder.by(affect_tags(material.log), PAPER_UTILITY)
+        rivals[TAG_ORDER] = Rival(TagOrder.by(affect_tags(material.log), PAPER_UTILITY))
     except DataError as error:
         absent[TAG_ORDER] = str(error)
     if material.truth is None:
         absent[BELIEVER] = absent[ORACLE] = "what real listeners truly feel is not known"
         return
     for name, truth in ((BELIEVER, believed(material.truth)), (ORACLE, material.truth)):
-        copycat, depth = policies[COPYCAT], preset.candidate_count
-        policies[name] = Oracle(policy=copycat, truth=truth, utility=PAPER_UTILITY, depth=depth)
+        copycat, depth = rivals[COPYCAT].policy, preset.candidate_count
+        rivals[name] = Rival(Oracle(policy=copycat, truth=truth, utility=PAPER_UTILITY, depth=depth))
 
 
 def _played(
-    policies: Mapping[str, Policy], start: Start, setting: Setting, seed: int, advance: Advance
+    rivals: Mapping[str, Rival], start: Start, setting: Setting, seed: int, advance: Advance
 ) -> dict[str, Rollouts]:
-    """Return every policy's rollouts from the same windows, by the policy alone."""
+    """Return every policy's rollouts from the same windows, without guardrails."""
     return {
         name: roll_out(
-            policy, start, setting, guarded=False, rng=np.random.default_rng([seed, 4]), advance=advance
+            rival.policy,
+            start,
+            replace(setting, decoder=rival.decoder),
+            guarded=False,
+            rng=np.random.default_rng([seed, 4]),
+            advance=advance,
         )
-        for name, policy in policies.items()
+        for name, rival in rivals.items()
     }
 
 
 def _adherence_elsewhere(
-    policies: Mapping[str, Policy],
+    rivals: Mapping[str, Rival],
     material: Material,
     windows: PolicyWindows,
     setting: Setting,
@@ -170,7 +207,7 @@ def _adherence_elsewhere(
     first = np.unique(windows.train.listener, return_index=True)[1]
     some = np.sort((first[:, None] + np.arange(_TRAINING_WINDOWS)).ravel())
     for split, chosen in (("train", windows.train.take(some)), ("validation", windows.validation)):
-        rollouts = _played(policies, start_of(material, chosen), setting, seed, advance)
+        rollouts = _played(rivals, start_of(material, chosen), setting, seed, advance)
         yield from records.adherence_rows(rollouts, split, chosen, material.histories)
 
 

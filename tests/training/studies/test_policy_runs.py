@@ -15,7 +15,16 @@ from training.studies.cache import cell_key, plain_records
 from training.studies.cells import Cell, Records, ResultTable, Row
 from training.studies.contenders import COPYCAT, OUR_DPO, PAPER_DPO
 from training.studies.policy_results import PolicyResults
-from training.studies.policy_runs import BELIEVER, GREEDY, ORACLE, RANDOM, policy_cells, run_policies
+from training.studies.policy_runs import (
+    BELIEVER,
+    GREEDY,
+    ORACLE,
+    RANDOM,
+    RERANKED_COPYCAT,
+    RERANKED_DPO,
+    policy_cells,
+    run_policies,
+)
 from training.studies.scales import Scale
 from training.studies.table4 import Table4
 from training.studies.table5 import Table5
@@ -65,6 +74,7 @@ def rows_of(records: Records, kind: str, **chosen: object) -> list[Row]:
 def test_every_policy_plays_and_none_is_missing(cells, results: PolicyResults):
     assert results.policies[0] == COPYCAT
     assert {PAPER_DPO, OUR_DPO, RANDOM, GREEDY, ORACLE, BELIEVER} < {*results.policies}
+    assert {RERANKED_COPYCAT, RERANKED_DPO} < {*results.policies}
     assert {"Popularity", "Neighbours", "SASRec", "Tag order"} < {*results.policies}
     assert not results.absent
 
