@@ -29,6 +29,7 @@ from training.stages import no_limits, setting_with, start_of
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
 from training.studies.intervals import interval_fields, interval_in, mean_of_same
+from training.studies.policy_runs import GREEDY, RANDOM
 from training.studies.report import plots
 from training.studies.scales import Scale
 from training.studies.statistics import Interval
@@ -74,7 +75,7 @@ class Judges:
         windows = PolicyWindows.of(tuned, preset, seed=_SHARED)
         made = train_contenders(tuned, world, windows, preset, seed=seed, advance=advance)
         policies: dict[str, Policy] = {name: Learned(network) for name, network in made.networks.items()}
-        policies |= {"Random": Random(len(material.catalogue)), "Greedy": Greedy(world, PAPER_UTILITY)}
+        policies |= {RANDOM: Random(len(material.catalogue)), GREEDY: Greedy(world, PAPER_UTILITY)}
 
         test = draw_windows(material.listening, material.split.test, preset.windows, rng[2])
         start = start_of(material, test)

@@ -41,14 +41,13 @@ from training.situations import StartWindows, listening_in
 from training.standing import current_modes
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import PolicyWindows, train_contenders, train_world
+from training.studies.policy_runs import GREEDY, RANDOM
 from training.studies.scales import Scale
 from training.studies.statistics import Interval
 from training.tasks import Advance
 from training.trained import WorldOver
 
 FOLDS: Final = 5
-UNIFORM: Final = "Random"
-GREEDY: Final = "Greedy"
 _SHARED: Final = 0
 """Seed of the folds, the splits and the bootstrap: no cell may differ in them."""
 _NOTE: Final = (
@@ -105,7 +104,7 @@ class OffPolicy:
         own = drawn.take(np.flatnonzero(np.isin(drawn.listener, fold)))
         moment = moment_of(material, world, own, lookback=preset.lookback)
         predicted = world.mean_predicted(moment.states.now)  # (D, N, 4)
-        chances = {UNIFORM: own.eligible / own.eligible.sum(axis=1, keepdims=True)}
+        chances = {RANDOM: own.eligible / own.eligible.sum(axis=1, keepdims=True)}
         for name, network in made.networks.items():
             scores = Learned(network).scores(moment)
             chances[name] = softmax_over(scores, own.eligible, temperature=preset.copycat.temperature)
@@ -250,14 +249,14 @@ def _columns(rows: Sequence[Row], prefix: str) -> Float[ndarray, "n 4"]:
 
 def _estimates(results: Results) -> ResultTable:
     names = list(dict.fromkeys(str(row["policy"]) for _, records in results for row in records["choices"]))
-    uniform, *_ = pooled(results, UNIFORM)
+    uniform, *_ = pooled(results, RANDOM)
     rows: list[tuple[Value, ...]] = []
     for name in names:
         choices, outcome, listener = pooled(results, name)
         for signal in Signal:
             worth = worth_of(choices, signal, outcome[:, signal], listener, seed=_SHARED)
             over = None
-            if not worth.reason and name != UNIFORM and len(choices.weight) == len(uniform.weight):
+            if not worth.reason and name != RANDOM and len(choices.weight) == len(uniform.weight):
                 over = difference_of_worth(choices, uniform, signal, outcome[:, signal], listener, seed=_SHARED)
             shown = None if over is None else over.shown()
             rows.append((name, SIGNALS[signal], *_told(worth), shown, worth.reason or None))

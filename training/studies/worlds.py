@@ -40,8 +40,9 @@ from training.stages import no_limits, setting_with
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
 from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
 from training.studies.intervals import interval_fields
+from training.studies.policy_runs import BELIEVER, ORACLE, RANDOM
 from training.studies.scales import Scale
-from training.studies.worlds_tables import BASE, BELIEVER, ORACLE, RANDOM, gain_figures, world_tables
+from training.studies.worlds_tables import BASE, gain_figures, world_tables
 from training.tasks import Advance
 
 _FIRST_SEED: Final = 1_000

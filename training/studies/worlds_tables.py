@@ -10,15 +10,12 @@ from matplotlib.figure import Figure as Canvas
 from models.listening import Mode
 from training.platform.perturbations import FACTORS, PERTURBATIONS, Perturbation
 from training.studies.cells import Figure, Records, Results, ResultTable, Row, Value
-from training.studies.contenders import RECIPES
+from training.studies.contenders import COPYCAT, RECIPES
 from training.studies.intervals import interval_in, mean_of_independent
 from training.studies.report import plots
 from training.studies.statistics import Interval
 
 BASE: Final = "base"
-RANDOM: Final = "Random"
-ORACLE: Final = "Copycat re-ranked by the truth"
-BELIEVER: Final = "Copycat re-ranked by a Kalman filter"
 ALL: Final = "all"
 
 _GAINS: Final = (
@@ -183,7 +180,7 @@ def _share_of_copycat(runs: Sequence[Records], policy: str, measure: str) -> flo
     shares = []
     for run in runs:
         values = {str(row["policy"]): row[measure] for row in run["diversity"]}
-        own, base = values.get(policy), values["Copycat"]
+        own, base = values.get(policy), values[COPYCAT]
         if isinstance(own, int | float) and isinstance(base, int | float) and base > 0:
             shares.append(own / base)
     return float(np.mean(shares)) if shares else None

@@ -13,7 +13,8 @@ from training.dpo import DpoConfig
 from training.judges.off_policy import drawn_plays
 from training.studies.cache import plain_records
 from training.studies.cells import Cell
-from training.studies.off_policy import FOLDS, UNIFORM, OffPolicy, folds_of, moment_of, outcomes_at, pooled
+from training.studies.off_policy import FOLDS, OffPolicy, folds_of, moment_of, outcomes_at, pooled
+from training.studies.policy_runs import RANDOM
 from training.studies.scales import Scale
 
 PRESET = replace(
@@ -87,12 +88,12 @@ def test_a_cell_tells_of_its_folds_draws_and_the_tables_estimate(log, folder):
 
     plain_records(CELL, records)  # refuses NaN
     assert {row["listener"] for row in records["draws"]} == set(fold.tolist())
-    uniform, outcome, _ = pooled([(CELL, records)], UNIFORM)
+    uniform, outcome, _ = pooled([(CELL, records)], RANDOM)
     assert uniform.weight == pytest.approx(np.ones(len(outcome)), rel=1e-5)
 
     estimates, draws = study.tables([(CELL, records)])
     first = dict(zip(estimates.header, estimates.rows[0], strict=True))
-    assert (first["policy"], first["signal"], first["over Random"]) == (UNIFORM, "engagement", None)
+    assert (first["policy"], first["signal"], first["over Random"]) == (RANDOM, "engagement", None)
     assert first["weighted"].startswith(f"{np.nanmean(outcome[:, 0]):.3f}")
     assert {row[9] for row in estimates.rows if row[0] == "Greedy"} != {None}
     assert dict(draws.rows)["draws"] == str(len(drawn.play))
@@ -107,7 +108,7 @@ def test_two_seeds_are_one_policy_that_draws_its_seed():
             "draws": [{"play": 7, "listener": 3, **dict.fromkeys(signals, 0.5)}],
             "choices": [
                 {
-                    "policy": UNIFORM,
+                    "policy": RANDOM,
                     "play": 7,
                     "weight": weight,
                     **{f"direct_{name}": predicted for name in signals},
@@ -116,7 +117,7 @@ def test_two_seeds_are_one_policy_that_draws_its_seed():
             ],
         }
 
-    choices, outcome, listener = pooled([(CELL, run(1.0, 0.2)), (CELL, run(3.0, 0.4))], UNIFORM)
+    choices, outcome, listener = pooled([(CELL, run(1.0, 0.2)), (CELL, run(3.0, 0.4))], RANDOM)
 
     assert choices.weight == pytest.approx([2.0])
     assert choices.direct == pytest.approx(np.full((1, 4), 0.3))
