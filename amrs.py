@@ -226,6 +226,45 @@ def study(
     run_study(request, now=datetime.now(UTC), console=terminal())
 
 
+@app.command("stress")
+def stress(
+    version: VersionArgument,
+    log: Annotated[
+        Path | None, typer.Option(help="The log's folder; if not given, the log of training, sought in AMRS_HOME.")
+    ] = None,
+    seed: SeedOption = 0,
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Run nothing: show the report that was sealed with the bundle.")
+    ] = False,
+) -> None:
+    """Judge a sealed bundle by its own graphs: a failure, which gives status 1, forbids its promotion."""
+    from models.repository import Repository
+    from training.presets import preset_named
+    from training.stress.command import find_log, show_sealed, stress_bundle
+
+    home = Path(os.environ.get("AMRS_HOME", "var"))
+    repository, out = Repository(home / "bundles"), home / "stress"
+    bundle = repository.open(version)
+    if sealed:
+        passed = show_sealed(bundle, out=out, console=terminal())
+    else:
+        preset = preset_named(str(bundle.manifest.training.get("preset")))
+        judged = stress_bundle(
+            version,
+            log or find_log(bundle, home / "logs"),
+            repository=repository,
+            preset=preset,
+            config=preset.stress,
+            seed=seed,
+            out=out,
+            now=datetime.now(UTC),
+            console=terminal(),
+        )
+        passed = judged.attestation.report.passed
+    if not passed:
+        raise typer.Exit(1)
+
+
 @bundles.command("list")
 def list_bundles() -> None:
     """List the versions in the repository, oldest first, and the stage each is in."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from models.errors import ConfigError
 from training.copycat import CopycatConfig
 from training.dpo import DpoConfig
 from training.networks.encoder import EncoderConfig
@@ -56,3 +57,15 @@ PAPER: Final = Preset(
     windows=WindowConfig(),
 )
 """For logs of the paper's size: about a thousand listeners."""
+
+
+def preset_named(name: str) -> Preset:
+    """Return the preset that a bundle's manifest names.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    found = {each.name: each for each in (QUICK, PAPER)}
+    if name not in found:
+        raise ConfigError(f"presets are {sorted(found)}; got {name!r}")
+    return found[name]

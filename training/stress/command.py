@@ -17,7 +17,7 @@ from rich.console import Console
 
 from models.bundle import Bundle
 from models.errors import BundleError, DataError
-from models.gates import Attestation
+from models.gates import Attestation, GateReport
 from models.log import Log, read_log
 from models.repository import Repository
 from training.copycat import CloningEpoch, clone_behaviour
@@ -120,14 +120,35 @@ def stress_bundle(
         simulated=log.description.simulated,
         command=f"amrs stress {version} --seed {seed}",
     )
-    folder = out / version
-    folder.mkdir(parents=True, exist_ok=True)
-    shown = folder / f"{written.stem}.html"
-    shown.write_text(page(report, origin))
-    shown.with_suffix(".json").write_text(report.model_dump_json(indent=2))
+    shown = _write(report, origin, out / version / f"{written.stem}.html")
     print_gates(console, report)
     console.print(f"{'Passed' if report.passed else 'Failed'}; the page: {shown}; the attestation: {written}")
     return Judged(attestation=attestation, written=written, page=shown)
+
+
+def show_sealed(bundle: Bundle, *, out: Path, console: Console) -> bool:
+    """Print and write down the report that was sealed with a bundle; return whether it passed."""
+    manifest = bundle.manifest
+    origin = Origin(
+        version=bundle.version,
+        digest=bundle.digest,
+        made=f"{manifest.created:%Y-%m-%d %H:%M}, before it was sealed,",
+        data_name=manifest.data_name,
+        simulated=manifest.simulated,
+        command="amrs train",
+    )
+    shown = _write(bundle.gates, origin, out / bundle.version / "sealed.html")
+    print_gates(console, bundle.gates)
+    console.print(f"{'Passed' if bundle.gates.passed else 'Failed'}; the page: {shown}")
+    return bundle.gates.passed
+
+
+def _write(report: GateReport, origin: Origin, path: Path) -> Path:
+    """Write the page, and the same in JSON beside it; return the page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(report, origin), encoding="utf-8")
+    path.with_suffix(".json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    return path
 
 
 def find_log(bundle: Bundle, logs: Path) -> Path:
