@@ -24,7 +24,6 @@ EXTRA_OF = {
     "torch": "training",
     "onnxscript": "training",
     "matplotlib": "training",
-    "ray": "ray",
     "fastapi": "service",
     "sqlalchemy": "service",
 }
@@ -199,6 +198,9 @@ def study(
         str | None, typer.Option(metavar="ADDRESS", help="Run on this Ray cluster; local starts one.")
     ] = None,
     only_report: Annotated[bool, typer.Option("--only-report", help="Run nothing; draw what is there.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over results whose recipe was described otherwise; you vouch.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Write results into docs/results, to be committed.")
     ] = False,
@@ -220,6 +222,7 @@ def study(
         place=Here(processes=processes) if ray is None else OnRay(address=ray, processes=processes),
         resume=resume,
         only_report=only_report,
+        adopt=adopt,
         keep=keep,
         selection=Selection(splits=splits, seeds=seeds, only=tuple(only or ())),
     )

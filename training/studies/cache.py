@@ -12,10 +12,12 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final
 from uuid import uuid4
 
@@ -47,6 +49,8 @@ class Result:
     """How long it ran, on whatever machine that was."""
     commit: str
     """The code that made it."""
+    adopted: bool = False
+    """Whether it was made under another description of the recipe, and taken over by hand."""
 
     def as_json(self) -> str:
         """Return the result as one line."""
@@ -59,6 +63,7 @@ class Result:
             "log": self.log_digest,
             "seconds": round(self.seconds, 1),
             "commit": self.commit,
+            "adopted": self.adopted,
             "records": self.records,
         }
         return json.dumps(written, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -90,6 +95,7 @@ def read_result(text: str) -> Result:
             records=plain_records(cell, read["records"]),
             seconds=float(read["seconds"]),
             commit=read["commit"],
+            adopted=bool(read["adopted"]),
         )
     except (KeyError, TypeError, AttributeError, DataError) as error:
         raise ValueError(f"the result of a cell is damaged: {error!r}") from error
@@ -142,6 +148,10 @@ def _canonical(value: object) -> Any:
             return value
         case BaseModel():
             return [type(value).__name__, value.model_dump(mode="json")]
+        case type() | FunctionType() if "<" not in value.__qualname__:
+            return f"{value.__module__}.{value.__qualname__}"
+        case partial():
+            return [_canonical(value.func), _canonical(value.args), _canonical(value.keywords)]
         case tuple() | list():
             return [_canonical(each) for each in value]
         case Mapping():
@@ -151,7 +161,9 @@ def _canonical(value: object) -> Any:
                 type(value).__name__,
                 {part.name: _canonical(getattr(value, part.name)) for part in fields(value)},
             ]
-    raise ConfigError(f"a recipe is made of dataclasses and plain values; got {type(value).__name__}")
+    raise ConfigError(
+        f"a recipe is made of dataclasses, plain values and a module's own classes and functions; got {value!r}"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,12 +217,33 @@ class Cache:
                 damaged.append(f"{place} ({str(error).splitlines()[0]})")
             else:
                 if result.key in cells:
-                    results.setdefault(result.key, result)
+                    results[result.key] = result
                 elif result.revision != study.revision:
                     unused[f"of another revision of the study (this is {study.revision})"] += 1
                 elif result.log_digest == log_digest and frozenset(result.cell.settings) in settings:
                     unused["of another recipe for the same cells"] += 1
         return Found(results=results, unused=unused, damaged=tuple(damaged))
+
+    def adopt(self, study: Study, cells: Mapping[str, Cell], log_digest: str) -> int:
+        """Take over results of the same cells, revision and log under another recipe; return how many.
+
+        For changes of a recipe that change no number, such as a new field. Whoever asks for it vouches for that;
+        the results say so from then on. Of several for one cell, the newest counts.
+        """
+        missing = cells.keys() - self.find(study, cells, log_digest).results.keys()
+        key_of = {frozenset(cells[key].settings): key for key in missing}
+        taken: dict[str, Result] = {}
+        for _, text in self._texts():
+            try:
+                result = read_result(text)
+            except (_OtherSchema, ValueError):
+                continue
+            key = key_of.get(frozenset(result.cell.settings))
+            if key and result.revision == study.revision and result.log_digest == log_digest:
+                taken[key] = replace(result, key=key, cell=cells[key], adopted=True)
+        for result in taken.values():
+            self.store(result)
+        return len(taken)
 
     def store(self, result: Result) -> None:
         """Write a result; it is there whole or not at all."""
@@ -237,12 +270,12 @@ class Cache:
         return self.committed
 
     def _texts(self) -> Iterable[tuple[str, str]]:
-        """Yield where each result stands, and its text."""
-        for path in sorted(self.folder.glob("*.json")):
-            yield str(path), path.read_text(encoding="utf-8", errors="replace")
+        """Yield where each result stands, and its text: what is committed first, then the newest last."""
         if self.committed.is_file():
             lines = self.committed.read_text(encoding="utf-8", errors="replace").splitlines()
             yield from ((f"{self.committed}, line {number}", line) for number, line in enumerate(lines, start=1))
+        for path in sorted(self.folder.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name)):
+            yield str(path), path.read_text(encoding="utf-8", errors="replace")
 
     def _committed_results(self) -> list[Result]:
         if not self.committed.is_file():

@@ -91,9 +91,9 @@ class Figure:
     caption: str
     draw: Callable[[Canvas], None]
     """Draws on an empty matplotlib figure whose layout is constrained; `training.studies.report.plots` helps."""
-    width: float = 8.0
+    width: float | int = 8.0
     """Inches."""
-    height: float = 4.5
+    height: float | int = 4.5
     """Inches."""
 
 

@@ -20,7 +20,7 @@ from training.studies.report.page import Chapter, Drawn
 from training.studies.report.tables import on_terminal
 from training.studies.report.write import draw, write_chapter, write_page
 from training.studies.scales import Scale, scale_named
-from training.studies.spread import Done, Here, Job, OnRay, spread
+from training.studies.spread import Done, Job, Place, spread
 from training.studies.workers import Failure
 
 ALL: Final = "all"
@@ -34,8 +34,57 @@ def _table1() -> Study:
     return Table1()
 
 
+def _table4() -> Study:
+    from training.studies.table4 import Table4
+
+    return Table4()
+
+
+def _table5() -> Study:
+    from training.studies.table5 import Table5
+
+    return Table5()
+
+
+def _table2() -> Study:
+    from training.studies.table2 import Table2
+
+    return Table2()
+
+
+def _table3() -> Study:
+    from training.studies.table3 import Table3
+
+    return Table3()
+
+
+def _worlds() -> Study:
+    from training.studies.worlds import Worlds
+
+    return Worlds()
+
+
+def _judges() -> Study:
+    from training.studies.judges import Judges
+
+    return Judges()
+
+
+def _off_policy() -> Study:
+    from training.studies.off_policy import OffPolicy
+
+    return OffPolicy()
+
+
 STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "table1": _table1,
+    "table2": _table2,
+    "table3": _table3,
+    "table4": _table4,
+    "table5": _table5,
+    "worlds": _worlds,
+    "judges": _judges,
+    "off_policy": _off_policy,
 }
 """Every study by name, in the order of `all`; its file is imported when it is asked for."""
 
@@ -69,11 +118,13 @@ class Request:
     scale: str
     home: Path
     """AMRS_HOME: the cache and the reports stand below it."""
-    place: Here | OnRay
+    place: Place
     resume: bool = True
     """Whether cached results count."""
     only_report: bool = False
     """Whether nothing is run."""
+    adopt: bool = False
+    """Whether results under another recipe count for the same cells: whoever asks vouches for the numbers."""
     keep: bool = False
     """Whether results are written into the project, to be committed."""
     selection: Selection = Selection()
@@ -141,13 +192,22 @@ def run_study(
     failed = [] if request.only_report else _run_missing(plans, digest, scale, request, made, console)
     plans = [plan.with_results(made) for plan in plans]
     origin = origin_of(log, digest, scale, request.command)
-    chapters = [_report(plan, failed, origin, scale, request, now, console) for plan in plans]
+    chapters: list[Chapter] = []
+    broken: list[str] = []
+    for plan in plans:
+        try:
+            chapters.append(_report(plan, failed, origin, scale, request, now, console))
+        except Exception as error:  # noqa: BLE001 — one study's table must not cost the others theirs
+            failure = Failure.of(error)
+            broken.append(f"the report of {plan.study.name} could not be made: {failure.message}")
+            console.print(failure.trace, style="dim", markup=False, highlight=False)
     if request.study == ALL:
         title = f"AMRS studies, {scale.name} scale"
         path = write_page(_folder(request, ALL), title, origin, chapters, made_at=now)
         console.print(f"All together: {path}", soft_wrap=True)
-    if failed:
-        raise AmrsError(_failures_in_words(failed, sum(len(plan.cells) for plan in plans)))
+    if failed or broken:
+        cell_count = len({key for plan in plans for key in plan.cells})
+        raise AmrsError("\n".join([*_failures_in_words(failed, cell_count), *broken]))
 
 
 def chosen_studies(name: str, studies: Mapping[str, Callable[[], Study]] = STUDIES) -> list[Study]:
@@ -188,6 +248,8 @@ def _plan(study: Study, log: Log, digest: str, scale: Scale, request: Request, c
     if any(name in _SPLIT_BY_LISTENER for cell in cells for name, _ in cell.settings):
         _require_listeners(log)
     cache = Cache.of(study, scale, home=request.home, committed=request.committed)
+    if request.adopt:
+        console.print(f"{study.name}: results taken over from another recipe: {cache.adopt(study, keyed, digest)}")
     found = cache.find(study, keyed, digest) if request.resume or request.only_report else Found(results={})
     console.print(f"{study.name}: {len(found.results)} of {len(cells)} cells are cached")
     for note in found.notes():
@@ -221,12 +283,12 @@ def _run_missing(
     """Run the cells that no cache has; store each in the cache and in `made` as soon as it is done."""
     commit = code_version()
     caches = {plan.study.name: plan.cache for plan in plans}
-    jobs = [
-        Job(study=plan.study, cell=cell, log=request.log.resolve(), log_digest=digest, scale=scale)
+    jobs = {  # by key: a cell that two studies read is run once
+        key: Job(study=plan.study, cell=cell, log=request.log.resolve(), log_digest=digest, scale=scale)
         for plan in plans
         for key, cell in plan.cells.items()
         if key not in plan.found.results
-    ]
+    }
 
     def store(job: Job, done: Done) -> None:
         result = Result(
@@ -242,7 +304,7 @@ def _run_missing(
         made[result.key] = result
 
     try:
-        return spread(jobs, request.place, store=store, console=console)
+        return spread(list(jobs.values()), request.place, store=store, console=console)
     except KeyboardInterrupt:
         console.print("Interrupted. The cells that were done are kept; the same command goes on from there.")
         raise
@@ -261,16 +323,20 @@ def _report(
     study, results = plan.study, plan.found.results
     done = [(cell, results[key].records) for key, cell in plan.cells.items() if key in results]
     command = request.command_for(study.name)
-    ours = [(job, failure) for job, failure in failed if job.study.name == study.name]
+    ours = [(job, failure) for job, failure in failed if job.cell in plan.cells.values()]
     chapter = Chapter(
         name=study.name,
         title=study.title,
         command=command,
         cell_count=len(plan.cells),
         done_count=len(done),
-        seconds=sum(results[key].seconds for key in plan.cells if key in results),
+        seconds=sum((results[key].seconds for key in plan.cells if key in results), 0.0),
         commits=tuple(sorted({results[key].commit for key in plan.cells if key in results})),
-        notes=(*plan.found.notes(), *(f"failed: {job.cell.label}: {failure.message}" for job, failure in ours)),
+        notes=(
+            *plan.found.notes(),
+            *_adopted_in_words([results[key] for key in plan.cells if key in results]),
+            *(f"failed: {job.cell.label}: {failure.message}" for job, failure in ours),
+        ),
         tables=study.tables(done) if done else (),
         figures=[Drawn(figure=figure, png=draw(figure)) for figure in study.figures(done)] if done else (),
     )
@@ -294,10 +360,17 @@ def _report(
     return chapter
 
 
+def _adopted_in_words(results: Sequence[Result]) -> list[str]:
+    count = sum(result.adopted for result in results)
+    return [f"taken over by hand from another description of the recipe: {count} cells"] if count else []
+
+
 def _folder(request: Request, name: str) -> Path:
     return request.home / "studies" / f"{name}-{request.scale}"
 
 
-def _failures_in_words(failed: Sequence[tuple[Job, Failure]], cell_count: int) -> str:
+def _failures_in_words(failed: Sequence[tuple[Job, Failure]], cell_count: int) -> list[str]:
+    if not failed:
+        return []
     lines = [f"  {job.cell.label}: {failure.message}" for job, failure in failed]
-    return "\n".join([f"{len(failed)} of {cell_count} cells failed; the others are in the report", *lines])
+    return [f"{len(failed)} of {cell_count} cells failed; the others are in the report", *lines]

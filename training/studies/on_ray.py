@@ -7,6 +7,7 @@ Source: docs.ray.io, `ray.init`, `ray.wait` and "Environment Dependencies".
 """
 
 import logging
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,9 +21,12 @@ Result = TypeVar("Result")
 
 HERE: Final = "local"
 """The address that starts a Ray on this machine and ends it afterwards."""
+ANYWHERE: Final = "auto"
+"""The address of whatever cluster this machine belongs to."""
 _PROJECT: Final = Path(__file__).parents[2]
 _PATIENCE_SECONDS: Final = 1.0
 """How long a wait may last before Ctrl-C is listened to."""
+_KNOCK_SECONDS: Final = 10.0
 
 
 def each_done_on_ray(
@@ -73,6 +77,8 @@ def _connected(address: str, processes: int) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise ConfigError("no ray here; pip install 'amrs[ray]'") from error
+    if address not in (HERE, ANYWHERE):
+        _knock(address)
     environment: dict[str, object] = {"env_vars": {"OMP_NUM_THREADS": "1"}}
     if address == HERE:
         extra: dict[str, Any] = {"num_cpus": processes, "include_dashboard": False}
@@ -88,7 +94,27 @@ def _connected(address: str, processes: int) -> Any:
             **extra,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise Unavailable(
-            f"no Ray cluster answers at {address!r}: {(str(error).splitlines() or [''])[0]}"
-        ) from error
+        raise Unavailable(_nobody_at(address, error)) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise unless somebody listens there: Ray itself would try for minutes.
+
+    Raises:
+        ConfigError: the address is not a host and a port.
+        Unavailable: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"expected a Ray address such as 10.0.0.1:6379, auto or {HERE}; got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise Unavailable(_nobody_at(address, error)) from error
+
+
+def _nobody_at(address: str, error: Exception) -> str:
+    told = (str(error).splitlines() or [""])[0]
+    hint = "one that asks for a token needs RAY_AUTH_MODE=token and the token here as well"
+    return f"no Ray cluster answers at {address!r}: {told} ({hint})"

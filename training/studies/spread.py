@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -92,7 +93,13 @@ class OnRay:
         return each_done_on_ray(run_job, jobs, address=self.address, processes=self.processes)
 
 
-Place = Here | OnRay
+@runtime_checkable
+class Place(Protocol):
+    """Where jobs are run."""
+
+    def __call__(self, jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[int, Done | Failure]]:
+        """Yield each job's place and what became of it, in the order in which they are done."""
+        ...
 
 
 def spread(

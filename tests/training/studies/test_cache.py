@@ -1,17 +1,19 @@
 """A result is found again by everything that fixes its numbers, and by nothing else."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.affect import Signal
 from models.errors import ConfigError, DataError
 from tests.training.studies.toy import Toy
 from training.studies.cache import SCHEMA, Cache, Result, cell_key, plain_records, write_whole
 from training.studies.cells import Cell
-from training.studies.scales import PAPER, SMALL
+from training.studies.scales import PAPER, SMALL, Scale
 from training.studies.table1 import Table1
 
 DIGEST = "d" * 64
@@ -200,3 +202,39 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path):
 
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "old"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A piece of a recipe."""
+
+    form: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads(Toy):
+    """A study that reads one choice."""
+
+    choice: object
+
+    def reads(self, scale: Scale) -> object:
+        return Choice(self.choice)
+
+
+def key_of(choice: object) -> str:
+    return cell_key(Reads(choice=choice), CELL, SMALL, DIGEST)
+
+
+def loss(kind: str) -> None:
+    """A function that a recipe may name."""
+
+
+@pytest.mark.parametrize("choice", [int, loss, partial(loss, "a"), {"a": (1, None)}, Signal.VALENCE])
+def test_a_recipe_may_name_classes_functions_and_plain_values(choice: object):
+    assert key_of(choice) == key_of(choice) != key_of(None)
+
+
+@pytest.mark.parametrize("choice", [lambda: 1, object(), np.zeros(3)])
+def test_a_recipe_that_no_other_process_could_know_is_refused(choice: object):
+    with pytest.raises(ConfigError, match="a recipe is made of"):
+        key_of(choice)

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from models.log import read_log
 from models.log_schema import LogDescription
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable
 from training.studies.scales import Scale
+from training.studies.spread import Done, Job, run_job
+from training.studies.workers import Failure, attempt
 from training.tasks import Advance
 
 FINE, FAILS, DIES, NAN = "fine", "fails", "dies", "not a number"
@@ -65,3 +67,28 @@ class Choosy(Toy):
 
     def refuses(self, description: LogDescription) -> str | None:
         return "its listeners are invented" if description.simulated else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Torn(Toy):
+    """Its table cannot be made."""
+
+    name: str = "torn"
+
+    def tables(self, results: Results) -> Sequence[ResultTable]:
+        raise ZeroDivisionError("division by zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(Toy):
+    """It says what it reads."""
+
+    recipe: tuple[object, ...]
+
+    def reads(self, scale: Scale) -> object:
+        return self.recipe
+
+
+def in_this_process(jobs: Sequence[Job], advance: Advance) -> Iterator[tuple[int, Done | Failure]]:
+    """A place for cells that is there at once."""
+    return ((place, attempt(run_job, job, advance)) for place, job in enumerate(jobs))

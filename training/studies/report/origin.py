@@ -47,7 +47,6 @@ class Origin:
         repeated = f"splits 0 to {scale.splits - 1}, seeds 0 to {scale.seeds - 1}"
         return [
             ("log", f"{self.log_name} ({counts})"),
-            ("listeners", self.log_in_words),
             ("digest of the log", self.log_digest),
             ("scale", f"{scale.name}: preset {scale.preset.name}, {repeated}"),
             ("commit", self.commit),

@@ -32,11 +32,11 @@ a { color: var(--accent); }
 .missing { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .6rem 1rem; margin: 1rem 0; }
 .missing ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 thead th { border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); text-align: right;
-  vertical-align: bottom; padding: .35rem .8rem; font-weight: 600; }
-thead th:first-child, tbody th { text-align: left; }
-tbody th { font-weight: 400; } tbody th, tbody td { padding: .28rem .8rem; border-bottom: 1px solid #eaeef2; }
+  vertical-align: bottom; padding: .35rem .6rem; font-weight: 600; }
+thead th:first-child, tbody th, thead .words, tbody .words { text-align: left; }
+tbody th { font-weight: 400; } tbody th, tbody td { padding: .28rem .6rem; border-bottom: 1px solid #eaeef2; }
 tbody td { text-align: right; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 2px solid var(--ink); }
 tr.quoted > * { color: var(--soft); font-style: italic; }

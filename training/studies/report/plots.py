@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
@@ -44,6 +44,8 @@ STYLE: Final[dict[str, Any]] = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
     "savefig.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
 }
 """How every figure looks; `training.studies.report.write.draw` applies it."""
 
@@ -52,6 +54,13 @@ _DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 _SOFT: Final = "#59636e"
 _REGION: Final = "#F0E442"
+_CORNERS: Final = (
+    (0.02, 0.97, "unpleasant, excited"),
+    (0.98, 0.97, "pleasant, excited"),
+    (0.02, 0.025, "unpleasant, quiet"),
+    (0.98, 0.025, "pleasant, quiet"),
+)
+"""What the corners of the plane feel like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,9 @@ def learning_curves(
             if kept and kept.get(name):
                 place = round(float(np.mean(kept[name])))
                 axis.plot(epochs[place], mean[place], look.marker, color=look.colour, markeredgecolor="white")
-        axis.set(title=title, xlabel="epoch")
+        axis.set_title(title)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].set_ylabel(measure)
+    _label(axes, "epoch", measure)
     _legend(canvas, axes[0])
 
 
@@ -159,9 +168,9 @@ def calibration(canvas: Canvas, panels: Mapping[str, Mapping[str, Bins]], *, uni
                 elinewidth=1,
                 label=name,
             )
-        axis.set(title=title, xlabel=f"predicted, {unit}", xlim=(low, high), ylim=(low, high))
-        axis.set_aspect("equal")
-    axes[0].set_ylabel(f"observed, {unit}")
+        axis.set(title=title, xlim=(low, high), ylim=(low, high))
+        _square(axis)
+    _label(axes, f"predicted, {unit}", f"observed, {unit}")
     _legend(canvas, axes[0])
 
 
@@ -170,7 +179,7 @@ def circumplex(
     panels: Mapping[str, Mapping[str, Float[ndarray, "_ 2"]]],
     *,
     modes: Mapping[str, Mode] | None = None,
-    paper_wide: bool = False,
+    whole: bool = False,
 ) -> None:
     """Draw where policies take listeners, step by step, among the regions that the modes steer toward.
 
@@ -178,24 +187,27 @@ def circumplex(
         canvas: empty.
         panels: title → policy → mean (valence, arousal) before the first song and after each (S+1, 2).
         modes: title → the mode whose region is filled there; others are outlined. All outlined when left out.
-        paper_wide: whether the whole plane is shown, for orientation; else each panel closes in on its paths.
+        whole: whether the whole plane is shown, for orientation; else each panel closes in on its paths.
     """
     looks = look_of(list(dict.fromkeys(name for paths in panels.values() for name in paths)))
     axes = _panels(canvas, len(panels))
     for axis, (title, paths) in zip(axes, panels.items(), strict=True):
+        (left, right), (bottom, top) = ((0.0, 1.0), (0.0, 1.0)) if whole else _around(list(paths.values()))
+        axis.set(title=title, xlim=(left, right), ylim=(bottom, top))
+        _square(axis)
+        axis.grid(visible=False)
         mode = (modes or {}).get(title)
-        for each, region in MODE_REGIONS.items():
-            _draw_region(axis, region, each.label, chosen=each is mode)
+        for each in MODE_REGIONS if mode is None else (mode,):
+            _draw_region(axis, MODE_REGIONS[each], each.label, filled=each is mode, named=whole or each is mode)
+        if whole:
+            for x, y, words in _CORNERS:
+                side = "left" if x < 0.5 else "right"
+                axis.text(x, y, words, ha=side, va="center", fontsize=7.5, color=_SOFT)
         for name, path in paths.items():
             _draw_path(axis, path, looks[name], name)
         axis.axhline(0.5, color=_SOFT, linewidth=0.8, zorder=1)
         axis.axvline(0.5, color=_SOFT, linewidth=0.8, zorder=1)
-        axis.set(title=title, xlabel="valence, unpleasant (0) to pleasant (1)")
-        (left, right), (bottom, top) = ((0.0, 1.0), (0.0, 1.0)) if paper_wide else _around(list(paths.values()))
-        axis.set(xlim=(left, right), ylim=(bottom, top))
-        axis.set_aspect("equal")
-        axis.grid(visible=False)
-    axes[0].set_ylabel("arousal, quiet (0) to excited (1)")
+    _label(axes, "valence, 0 to 1", "arousal, 0 to 1")
     _legend(canvas, axes[0])
 
 
@@ -220,16 +232,14 @@ def exposure_curves(canvas: Canvas, plays: Mapping[str, Int[ndarray, " N"]]) -> 
         offered = shares > 0
         alone.plot(songs[offered], shares[offered], color=look.colour, linestyle=look.dash, label=name)
     even = np.geomspace(1e-3, 1, 200)
-    together.plot(even, even, color=_SOFT, linewidth=1, linestyle=(0, (2, 2)))
-    together.annotate(
-        "all songs alike", (0.5, 0.5), color=_SOFT, ha="right", xytext=(-6, 2), textcoords="offset points"
-    )
+    together.plot(even, even, color=_SOFT, linewidth=1, linestyle=(0, (2, 2)), label="all songs alike")
     together.set(xlabel="share of the catalogue, most offered songs first", ylabel="share of all recommendations")
     together.set(xscale="log", ylim=(0, 1.02), title="Together")
     together.xaxis.set_major_formatter(_percent())
     together.yaxis.set_major_formatter(_percent())
     alone.set(xlabel="song, by how often it was offered", ylabel="share of all recommendations", title="Each song")
     alone.set(xscale="log", yscale="log")
+    alone.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     alone.yaxis.set_major_formatter(_percent())
     _legend(canvas, together)
 
@@ -268,7 +278,7 @@ def exploitation_gap(canvas: Canvas, gains: Sequence[Gain], *, reference: str = 
             ):
                 _bar(axis, interval, y + shift, look, name)
         axis.set(title=signal, xlabel=f"gain over {reference}", ylim=(-0.6, len(policies) - 0.4))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:+.0f}%"))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:+.3g}%" if value else "0"))
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axes[0].set_yticks(range(len(policies)), policies[::-1])
     _legend(canvas, axes[0])
@@ -336,12 +346,31 @@ def _legend(canvas: Canvas, axis: Axes) -> None:
     handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     if unique:
-        canvas.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=min(len(unique), 4))
+        rows = -(-len(unique) // 5)
+        columns = -(-len(unique) // rows)
+        canvas.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=columns)
 
 
-def _mean_and_sd(values: Float[ndarray, "R T"]) -> tuple[Float[ndarray, " T"], Float[ndarray, " T"]]:
+def _label(axes: Sequence[Axes], x: str, y: str) -> None:
+    """Label every horizontal axis, and the vertical ones that stand first in their row."""
+    for axis in axes:
+        axis.set_xlabel(x)
+        place = axis.get_subplotspec()
+        if place is not None and place.is_first_col():
+            axis.set_ylabel(y)
+
+
+def _square(axis: Axes) -> None:
+    """Give both axes of a plane of equal units the same length and few ticks."""
+    axis.set_aspect("equal")
+    for each in (axis.xaxis, axis.yaxis):
+        each.set_major_locator(MaxNLocator(5))
+        each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+
+
+def _mean_and_sd(values: Float[ndarray, "R T"]) -> tuple[Float[ndarray, " t"], Float[ndarray, " t"]]:
     """Return mean and SD over the runs that were still going; epochs that none reached are cut off."""
-    seen: Bool[ndarray, "R T"] = ~np.isnan(values)
+    seen = ~np.isnan(values)
     values, seen = values[:, seen.any(axis=0)], seen[:, seen.any(axis=0)]
     count = seen.sum(axis=0)
     mean = np.where(seen, values, 0).sum(axis=0) / count
@@ -349,44 +378,47 @@ def _mean_and_sd(values: Float[ndarray, "R T"]) -> tuple[Float[ndarray, " T"], F
     return mean, np.sqrt(squares / np.maximum(count - 1, 1))
 
 
-def _draw_region(axis: Axes, region: TargetRegion, name: str, *, chosen: bool) -> None:
+def _draw_region(axis: Axes, region: TargetRegion, name: str, *, filled: bool, named: bool) -> None:
+    """Draw what is in sight of a region, and its name; where it is out of sight, the name points there."""
     (left, right), (bottom, top) = region.valence, region.arousal
-    face = _REGION if chosen else "none"
-    box = Rectangle(
-        (left, bottom), right - left, top - bottom, facecolor=face, alpha=0.35 if chosen else 1.0, edgecolor="none"
-    )
-    frame = Rectangle(
-        (left, bottom),
-        right - left,
-        top - bottom,
-        fill=False,
-        edgecolor="#9aa3ad",
-        linewidth=1,
-        linestyle=(0, (3, 2)),
-    )
-    axis.add_patch(box)
-    axis.add_patch(frame)
+    corner, width, height = (left, bottom), right - left, top - bottom
+    if filled:
+        axis.add_patch(Rectangle(corner, width, height, facecolor=_REGION, alpha=0.35, edgecolor="none"))
+    axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="#9aa3ad", linestyle=(0, (3, 2))))
+    if not named:
+        return
+    (west, east), (south, north) = axis.get_xlim(), axis.get_ylim()
+    if left < east and right > west and bottom < north and top > south:
+        place, words, across, up = (min(right, east), min(top, north)), name, 1, 1
+    else:
+        across, up = int(left >= east) - int(right <= west), int(bottom >= north) - int(top <= south)
+        middle = np.array([(west + east) / 2, (south + north) / 2])
+        place = tuple(middle + np.array([across, up]) * [(east - west) / 2, (north - south) / 2])
+        words = f"{name} {_ARROWS[across, up]}"
     axis.annotate(
-        name,
-        (right, top),
-        xytext=(-3, -3),
+        words,
+        place,
+        xytext=(-3 * across, -3 * up),
         textcoords="offset points",
-        ha="right",
-        va="top",
+        ha=("center", "right", "left")[across],
+        va=("center", "top", "bottom")[up],
         fontsize=7.5,
-        color="#1b1f24" if chosen else _SOFT,
-        clip_on=True,
     )
 
 
-def _draw_path(axis: Axes, path: Float[ndarray, "S+1 2"], look: Look, name: str) -> None:
+_ARROWS: Final = {
+    (1, 0): "→", (1, 1): "↗", (0, 1): "↑", (-1, 1): "↖", (-1, 0): "←", (-1, -1): "↙", (0, -1): "↓", (1, -1): "↘"
+}  # fmt: skip
+
+
+def _draw_path(axis: Axes, path: Float[ndarray, "_ 2"], look: Look, name: str) -> None:
     axis.plot(path[:, 0], path[:, 1], color=look.colour, linestyle=look.dash, zorder=3)
     axis.plot(path[:1, 0], path[:1, 1], "o", color="white", markeredgecolor=look.colour, markersize=6, zorder=4)
     axis.plot(path[1:-1, 0], path[1:-1, 1], ".", color=look.colour, markersize=4, zorder=4)
     axis.plot(path[-1:, 0], path[-1:, 1], look.marker, color=look.colour, markersize=8, zorder=5, label=name)
 
 
-def _around(paths: Sequence[Float[ndarray, "S+1 2"]]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _around(paths: Sequence[Float[ndarray, "_ 2"]]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return square limits that hold the paths with room to breathe, never outside the plane."""
     points = np.concatenate(list(paths)) if paths else np.array([[0.0, 0.0], [1.0, 1.0]])
     low, high = points.min(axis=0), points.max(axis=0)

@@ -1,15 +1,21 @@
 """One table in four forms: CSV for a program, Markdown for a repository, HTML for a page, and the terminal's."""
 
 import csv
+import re
 from html import escape
 from io import StringIO
+from typing import Final
 
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from training.studies.cells import ResultTable, Value
 
-_NOTHING = "–"
+_NOTHING: Final = "–"
+_NUMBER: Final = re.compile(r"[-+−–]?\.?\d|–$")
+_MARK: Final = re.compile(r" (?=[↓↑(])")
+NBSP: Final = "\u00a0"
+"""Keeps an arrow or a unit in a header on the line of its word."""
 
 
 def shown(value: Value) -> str:
@@ -42,10 +48,13 @@ def as_markdown(table: ResultTable, *, command: str) -> str:
 
 def as_html(table: ResultTable, *, command: str) -> str:
     """Return the table as a figure with its title above, its note and command below."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    words = _text_columns(table)
+    head = "".join(
+        f'<th scope="col"{_align(column in words)}>{escape(_MARK.sub(NBSP, name))}</th>'
+        for column, name in enumerate(table.header)
+    )
     body = "\n".join(
-        f"<tr{_row_class(table, place)}>{''.join(_cell(column, value) for column, value in enumerate(row))}</tr>"
-        for place, row in enumerate(table.rows)
+        f"<tr{_row_class(table, place)}>{_cells(row, words)}</tr>" for place, row in enumerate(table.rows)
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
@@ -82,6 +91,20 @@ def _row_class(table: ResultTable, place: int) -> str:
     return f' class="{" ".join(names)}"' if names else ""
 
 
-def _cell(column: int, value: Value) -> str:
-    text = escape(shown(value))
-    return f'<th scope="row">{text}</th>' if column == 0 else f"<td>{text}</td>"
+def _cells(row: tuple[Value, ...], words: frozenset[int]) -> str:
+    first, *others = (escape(shown(value)) for value in row)
+    fields = (f"<td{_align(column in words)}>{text}</td>" for column, text in enumerate(others, start=1))
+    return f'<th scope="row">{first}</th>{"".join(fields)}'
+
+
+def _text_columns(table: ResultTable) -> frozenset[int]:
+    """Return the columns that hold words alone; they are set from the left."""
+    return frozenset(
+        column
+        for column in range(len(table.header))
+        if all(isinstance(row[column], str) and not _NUMBER.match(str(row[column])) for row in table.rows)
+    )
+
+
+def _align(words: bool) -> str:
+    return ' class="words"' if words else ""

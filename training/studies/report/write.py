@@ -50,5 +50,14 @@ def markdown(origin: Origin, chapter: Chapter) -> str:
     """Return the tables of one study, with everything that is needed to make them again."""
     facts = [f"- {name}: {value}" for name, value in origin.facts()]
     notes = [f"- {note}" for note in chapter.notes]
-    head = [f"# {chapter.title}", "", *facts, f"- cells: {chapter.in_words()}", *notes, ""]
+    head = [
+        f"# {chapter.title}",
+        "",
+        origin.log_in_words,
+        "",
+        *facts,
+        f"- cells: {chapter.in_words()}",
+        *notes,
+        "",
+    ]
     return "\n".join([*head, *(as_markdown(table, command=chapter.command) for table in chapter.tables)])
