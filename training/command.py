@@ -23,7 +23,7 @@ from training.calibration import HORIZON, calibrate, coverage_by_listener, error
 from training.card import COPYCAT, DPO, model_card
 from training.copycat import clone_behaviour
 from training.dpo import optimise_preferences
-from training.evaluation import SCHEMA, gains, plain, row_of
+from training.evaluation import SCHEMA, adherence, gains, plain, row_of
 from training.export.export import Origin, Trained, export_bundle
 from training.imagining import imagine_logged
 from training.judging import EnsembleJudge, Scales, prediction_spread, situation_states
@@ -243,6 +243,7 @@ def train_bundle(
             "utility": utility.model_dump(),
             "decoder": decoder.model_dump(),
             "policies": rows,
+            "adherence": adherence(rollouts, test_windows, histories),
             "gains_over_copycat_percent": {
                 "free": gains(row_of(rows, DPO, guarded=False), row_of(rows, COPYCAT, guarded=False)),
                 "guarded": gains(row_of(rows, DPO, guarded=True), row_of(rows, COPYCAT, guarded=True)),

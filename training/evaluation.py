@@ -9,7 +9,11 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from models.affect import SIGNALS
+from training.metrics.adherence import Adherence, logged_after, time_step, user_wise
 from training.metrics.rollouts import PolicyRow
+from training.rollout import Rollouts
+from training.situations import StartWindows
+from training.windows import Histories
 
 SCHEMA: Final = "amrs-evaluation/1"
 _DIGITS: Final = 6
@@ -44,6 +48,26 @@ def gains(row: PolicyRow, copycat: PolicyRow) -> dict[str, dict[str, float]]:
         "predicted": predicted,
         "true": true,
         "exploitation": {name: predicted[name] - true[name] for name in SIGNALS},
+    }
+
+
+def adherence(
+    rollouts: Mapping[tuple[str, bool], Rollouts], windows: StartWindows, histories: Histories
+) -> dict[str, dict[str, Adherence]]:
+    """Return, by policy, how near its rankings stay to the logs of those it plays to; guardrails left aside.
+
+    Args:
+        rollouts: by policy and whether guarded, all begun at the windows.
+        windows: of the histories.
+        histories: every listener's whole log.
+    """
+    free = {name: each for (name, guarded), each in rollouts.items() if not guarded}
+    return {
+        name: {
+            "user_wise": user_wise(each.ranked, windows.listener, histories),
+            "time_step": time_step(each.ranked, logged_after(windows, histories, count=each.song.shape[1])),
+        }
+        for name, each in free.items()
     }
 
 

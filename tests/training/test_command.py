@@ -76,6 +76,8 @@ def test_the_evaluation_holds_the_loss_curves_the_ceilings_and_the_exploitation_
     assert evaluation["dpo"]["looks"]
     assert set(evaluation["world_models"]["ceilings"]["observed"]) == set(SIGNALS)
     assert set(evaluation["gains_over_copycat_percent"]["free"]["exploitation"]) == set(SIGNALS)
+    assert set(evaluation["adherence"]) == {row["policy"] for row in evaluation["policies"]}
+    assert 0 < evaluation["adherence"]["Copycat"]["user_wise"]["hit_rate"] <= 1
 
 
 def test_the_same_seed_gives_the_same_evaluation_byte_for_byte(run: tuple[Bundle, str], log: Path, tmp_path: Path):
