@@ -21,15 +21,13 @@ from models.utility import PAPER_UTILITY
 from training.judges.disjoint import Opinions, halve, replay, side_by_side, train_judge
 from training.limits import mean_reports
 from training.material import prepare
-from training.policies.plain import Greedy, Learned, Random
-from training.policies.policy import Policy
-from training.rollout import roll_out
+from training.policies.plain import Greedy, Random
 from training.situations import draw_windows
 from training.stages import no_limits, setting_with, start_of
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
 from training.studies.intervals import interval_fields, interval_in, mean_of_same
-from training.studies.policy_runs import GREEDY, RANDOM
+from training.studies.policy_runs import GREEDY, RANDOM, Rival, play_all, read_by_cells, rivals_of
 from training.studies.report import plots
 from training.studies.scales import Scale
 from training.studies.statistics import Interval
@@ -58,6 +56,10 @@ class Judges:
         """Return one cell per seed."""
         return [Cell(study=self.name, settings=(("seed", seed),)) for seed in range(scale.seeds)]
 
+    def reads(self, scale: Scale) -> object:
+        """Return what fixes a cell's numbers besides log and seed."""
+        return read_by_cells(scale)
+
     def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
         """Return every judge's opinion of every policy.
 
@@ -74,19 +76,13 @@ class Judges:
         judge = train_judge(material, halves.judging, preset.world, seed=seed + _JUDGE, advance=advance)
         windows = PolicyWindows.of(tuned, preset, seed=_SHARED)
         made = train_contenders(tuned, world, windows, preset, seed=seed, advance=advance)
-        policies: dict[str, Policy] = {name: Learned(network) for name, network in made.networks.items()}
-        policies |= {RANDOM: Random(len(material.catalogue)), GREEDY: Greedy(world, PAPER_UTILITY)}
-
+        rivals = rivals_of(made)
+        rivals |= {RANDOM: Rival(Random(len(material.catalogue))), GREEDY: Rival(Greedy(world, PAPER_UTILITY))}
         test = draw_windows(material.listening, material.split.test, preset.windows, rng[2])
         start = start_of(material, test)
         free = no_limits(mean_reports(material.listening.select(halves.tuning.train)))
         setting = setting_with(tuned, world, preset, free)
-        rollouts = {
-            name: roll_out(
-                policy, start, setting, guarded=False, rng=np.random.default_rng([seed, 4]), advance=advance
-            )
-            for name, policy in policies.items()
-        }
+        rollouts = play_all(rivals, start, setting, seed, advance)
         heard = {name: replay(each, start, setting, judge) for name, each in rollouts.items()}
         opinions = side_by_side(rollouts, heard, test.listener, reference=COPYCAT, seed=_SHARED)
         return {

@@ -41,7 +41,7 @@ from training.situations import StartWindows, listening_in
 from training.standing import current_modes
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import PolicyWindows, train_contenders, train_world
-from training.studies.policy_runs import GREEDY, RANDOM
+from training.studies.policy_runs import GREEDY, RANDOM, read_by_cells
 from training.studies.scales import Scale
 from training.studies.statistics import Interval
 from training.tasks import Advance
@@ -79,6 +79,10 @@ class OffPolicy:
         """Return why a simulated log cannot serve."""
         reason = "a simulated platform's production writes down no propensity: there is no estimate"
         return reason if description.simulated else None
+
+    def reads(self, scale: Scale) -> object:
+        """Return what fixes a cell's numbers besides log, fold and seed."""
+        return read_by_cells(scale)
 
     def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
         """Return what each policy would have done at the draws of the fold's listeners.

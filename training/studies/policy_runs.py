@@ -103,9 +103,8 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
     test = draw_windows(material.listening, material.split.test, preset.windows, _shared_stream(1))
     world = train_world(material, preset, seed=seed, advance=advance)
     contenders = train_contenders(material, world, learned_from, preset, seed=seed, advance=advance)
-    rivals = {name: Rival(Learned(network)) for name, network in contenders.networks.items()}
+    rivals = rivals_of(contenders)
     absent = dict(contenders.absent)
-    _add_reranked(rivals, contenders)
     rivals |= {RANDOM: Rival(Random(len(material.catalogue))), GREEDY: Rival(Greedy(world, PAPER_UTILITY))}
     _add_references(rivals, material, preset, np.random.default_rng([seed, 3]), advance)
     _add_if_known(rivals, absent, material, preset)
@@ -113,7 +112,7 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
     priors = mean_reports(material.listening.select(material.split.train))
     setting = setting_with(material, world, preset, no_limits(priors))
     start = start_of(material, test)
-    rollouts = _played(rivals, start, setting, seed, advance)
+    rollouts = play_all(rivals, start, setting, seed, advance)
     return {
         "about": [_about(material, test)],
         "absent": [{"policy": name, "reason": reason} for name, reason in absent.items()],
@@ -138,12 +137,14 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
     }
 
 
-def _add_reranked(rivals: dict[str, Rival], contenders: Contenders) -> None:
-    """Add Copycat and our DPO behind a decoder, by the utility that our DPO was tuned on."""
-    for name, base in ((RERANKED_COPYCAT, COPYCAT), (RERANKED_DPO, OUR_DPO)):
-        if OUR_DPO in rivals:
-            decoder = pessimistic_rerank(contenders.utilities[OUR_DPO])
+def rivals_of(contenders: Contenders) -> dict[str, Rival]:
+    """Return the contenders as they play, and Copycat and our DPO behind a decoder by our DPO's utility."""
+    rivals = {name: Rival(Learned(network)) for name, network in contenders.networks.items()}
+    if OUR_DPO in rivals:
+        decoder = pessimistic_rerank(contenders.utilities[OUR_DPO])
+        for name, base in ((RERANKED_COPYCAT, COPYCAT), (RERANKED_DPO, OUR_DPO)):
             rivals[name] = Rival(rivals[base].policy, decoder)
+    return rivals
 
 
 def _add_references(
@@ -178,7 +179,7 @@ def _add_if_known(rivals: dict[str, Rival], absent: dict[str, str], material: Ma
         rivals[name] = Rival(Oracle(policy=copycat, truth=truth, utility=PAPER_UTILITY, depth=depth))
 
 
-def _played(
+def play_all(
     rivals: Mapping[str, Rival], start: Start, setting: Setting, seed: int, advance: Advance
 ) -> dict[str, Rollouts]:
     """Return every policy's rollouts from the same windows, without guardrails."""
@@ -207,7 +208,7 @@ def _adherence_elsewhere(
     first = np.unique(windows.train.listener, return_index=True)[1]
     some = np.sort((first[:, None] + np.arange(_TRAINING_WINDOWS)).ravel())
     for split, chosen in (("train", windows.train.take(some)), ("validation", windows.validation)):
-        rollouts = _played(rivals, start_of(material, chosen), setting, seed, advance)
+        rollouts = play_all(rivals, start_of(material, chosen), setting, seed, advance)
         yield from records.adherence_rows(rollouts, split, chosen, material.histories)
 
 

@@ -31,16 +31,15 @@ from training.platform.perturbations import FACTORS, PERTURBATIONS, Perturbation
 from training.platform.simulate import simulate
 from training.platform.truth import Truth
 from training.policies.oracle import Oracle, believed
-from training.policies.plain import Learned, Random
-from training.policies.policy import Policy
+from training.policies.plain import Random
 from training.presets import Preset
-from training.rollout import Rollouts, Start, roll_out
+from training.rollout import Rollouts, Start
 from training.situations import draw_windows, listening_in
 from training.stages import no_limits, setting_with
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
 from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
 from training.studies.intervals import interval_fields
-from training.studies.policy_runs import BELIEVER, ORACLE, RANDOM
+from training.studies.policy_runs import BELIEVER, ORACLE, RANDOM, Rival, play_all, read_by_cells, rivals_of
 from training.studies.scales import Scale
 from training.studies.worlds_tables import BASE, gain_figures, world_tables
 from training.tasks import Advance
@@ -76,6 +75,10 @@ class Worlds:
     def refuses(self, description: LogDescription) -> str | None:
         """Return why a log of real listeners cannot serve."""
         return None if description.simulated else "other worlds are variations of the simulated platform"
+
+    def reads(self, scale: Scale) -> object:
+        """Return what fixes a cell's numbers besides its world and seed."""
+        return read_by_cells(scale), self.sizes[scale.name], PlatformParameters()
 
     def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
         """Return what every policy truly gains over Copycat in the cell's world."""
@@ -163,20 +166,14 @@ def _played(
     models = train_world(material, preset, seed=seed, advance=advance)
     windows = PolicyWindows.of(material, preset, seed=seed)
     made = train_contenders(material, models, windows, preset, seed=seed, advance=advance)
-    policies: dict[str, Policy] = {name: Learned(network) for name, network in made.networks.items()}
-    policies[RANDOM] = Random(len(material.catalogue))
+    rivals = rivals_of(made)
+    rivals[RANDOM] = Rival(Random(len(material.catalogue)))
     for name, truth in ((BELIEVER, believed(world.truth)), (ORACLE, world.truth)):
-        policies[name] = Oracle(
-            policy=policies[COPYCAT], truth=truth, utility=PAPER_UTILITY, depth=preset.candidate_count
-        )
+        copycat, depth = rivals[COPYCAT].policy, preset.candidate_count
+        rivals[name] = Rival(Oracle(policy=copycat, truth=truth, utility=PAPER_UTILITY, depth=depth))
     free = no_limits(mean_reports(material.listening.select(material.split.train)))
     setting = setting_with(material, models, preset, free)
-    return {
-        name: roll_out(
-            policy, world.start, setting, guarded=False, rng=np.random.default_rng([seed, 4]), advance=advance
-        )
-        for name, policy in policies.items()
-    }, made.absent
+    return play_all(rivals, world.start, setting, seed, advance), made.absent
 
 
 def _gain_row(gain: TrueGain) -> Row:

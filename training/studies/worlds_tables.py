@@ -12,11 +12,14 @@ from training.platform.perturbations import FACTORS, PERTURBATIONS, Perturbation
 from training.studies.cells import Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import COPYCAT, RECIPES
 from training.studies.intervals import interval_in, mean_of_independent
+from training.studies.policy_runs import RERANKED_COPYCAT, RERANKED_DPO
 from training.studies.report import plots
 from training.studies.statistics import Interval
 
 BASE: Final = "base"
 ALL: Final = "all"
+JUDGED: Final = (*RECIPES, RERANKED_COPYCAT, RERANKED_DPO)
+"""The policies that have tables of their own; the others are references."""
 
 _GAINS: Final = (
     ("valence", "true_gain", "true valence"),
@@ -33,7 +36,7 @@ _DIVERSITY: Final = {"coverage": "coverage", "entropy": "entropy", "intra_list_d
 
 _NOTE: Final = (
     "Gains over Copycat in percent of Copycat's mean, over five-song rollouts of strangers to every model, "
-    "without guardrails, decoded alike; 95% intervals resample listeners, and over several seeds their "
+    "without guardrails; 95% intervals resample listeners, and over several seeds their "
     "independent errors are joined. gap: predicted − true gain. of the oracle's: the true gain as a share of "
     "what re-ranking Copycat's first songs by a Kalman filter gains; a dash where that is not above zero for "
     "certain. coverage, entropy, ILD: percent of Copycat's. mean and worst are over the perturbed worlds; the "
@@ -51,7 +54,7 @@ def world_tables(results: Results) -> list[ResultTable]:
     worlds = by_world(results)
     made = [
         name
-        for name in RECIPES
+        for name in JUDGED
         if any(_rows(run, "gains", policy=name) for runs in worlds.values() for run in runs)
     ]
     return [table for name in made for table in (_gain_table(worlds, name), _distance_table(worlds, name))]
@@ -61,7 +64,7 @@ def gain_figures(results: Results) -> list[Figure]:
     """Return predicted and true gains of valence and arousal in every world, one figure for each recipe."""
     worlds = by_world(results)
     figures = []
-    for name in RECIPES:
+    for name in JUDGED:
         gains = [each for world, runs in worlds.items() for each in _plotted(world, runs, name)]
         if gains:
             figures.append(
