@@ -3,7 +3,9 @@
 Over a catalogue, π(y | x) = softmax_y(cos(ŝ, y)/τ), so the partition functions cancel: a margin is
 (ŝ·(y_w − y_l))/τ, no softmax is needed for the loss, and only β/τ is identifiable. Probability can leak to
 third songs along y_w − y_l, so the exact KL(π_θ ‖ π_ref) over the catalogue is watched, and training stops at a
-budget. Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290), eq. 7; label smoothing: Mitchell 2023 (cDPO).
+budget; and the songs become fewer, so the policy is widened until it plays about as many as the reference
+(`training.variety`). Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290), eq. 7; label smoothing: Mitchell
+2023 (cDPO).
 
 Legend: P pairs · S situations · N songs of the catalogue · Q target width; ŝ and y have unit length
 """
@@ -27,6 +29,7 @@ from training.pairs import Judge, Offer, PairRecipe, Pairs, join
 from training.seeding import torch_seeded_by
 from training.situations import Situations
 from training.trained import PolicyOver
+from training.variety import AS_VARIED, Variety, first_song_count, least_widening, widened
 from training.windows import Histories
 
 _CHUNK = 2048
@@ -46,6 +49,8 @@ class DpoConfig:
     """Every pass over the windows draws its pairs afresh; a small log takes more passes."""
     kl_budget_nats: float = 0.25
     """Training stops before the mean KL(π_θ ‖ π_ref) passes this."""
+    variety: Variety = AS_VARIED
+    """How many different songs the policy keeps; watched as the KL is."""
     look_every: int = 4
     """Steps between two looks at the KL."""
     max_grad_norm: float = 1.0
@@ -72,7 +77,9 @@ class DpoLook:
     loss_nats: float
     """Mean over the pairs since the look before; log 2 where nothing was learned."""
     kl_nats: float
-    """Mean KL(π_θ ‖ π_ref) over the situations that are watched."""
+    """Mean KL(π_θ ‖ π_ref) over the situations that are watched, of the policy as widened."""
+    widening: float
+    """How far the policy had to be widened to play about as many songs as the reference; 0 is not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,8 +171,10 @@ def optimise_preferences(
     network = deepcopy(reference.network).eval()  # no dropout: both policies must see the same history
     held_train = _wanted(reference.network, histories, train)
     held_watched = _wanted(reference.network, histories, watched)
+    one_each = torch.from_numpy(np.unique(watched.window, return_index=True)[1])  # as many situations as rollouts
+    song_count = first_song_count(held_watched[one_each], reference.targets)
     optimizer = AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.0)
-    within_budget = deepcopy(network.state_dict())
+    within_budget = deepcopy(network)
     looks: list[DpoLook] = []
     losses: list[float] = []
 
@@ -185,20 +194,34 @@ def optimise_preferences(
             losses.append(float(loss.detach()))
 
             if step % config.look_every == 0 or step == config.steps:
-                now = _wanted(network, histories, watched)
+                state = _states(network, histories, watched)
+                widening = least_widening(
+                    network, state[one_each], reference.targets, reference_count=song_count, variety=config.variety
+                )
+                wide = widened(network, state[one_each], widening)
+                with torch.inference_mode():
+                    now = wide.wanted(state)
                 kl = catalogue_kl(now, held_watched, targets, temperature=config.temperature).mean()
-                looks.append(DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl)))
+                looks.append(
+                    DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl), widening=widening)
+                )
                 losses.clear()
                 advance(looks[-1])
                 if looks[-1].kl_nats > config.kl_budget_nats:
                     break
-                within_budget = deepcopy(network.state_dict())
-    network.load_state_dict(within_budget)
-    return Tuned(network=network, looks=tuple(looks))
+                within_budget = wide
+    return Tuned(network=within_budget, looks=tuple(looks))
 
 
 def _wanted(network: PolicyNetwork, histories: Histories, situations: Situations) -> Float[Tensor, "S Q"]:
     """Return ŝ in every situation; no gradient."""
+    state = _states(network, histories, situations)
+    with torch.inference_mode():
+        return network.wanted(state).clone()
+
+
+def _states(network: PolicyNetwork, histories: Histories, situations: Situations) -> Float[Tensor, "S D"]:
+    """Return the state in every situation; no gradient."""
     parts = []
     with torch.inference_mode():
         for windows in np.array_split(np.arange(len(situations.windows)), -(-len(situations.windows) // 64)):
@@ -206,7 +229,7 @@ def _wanted(network: PolicyNetwork, histories: Histories, situations: Situations
             batch = histories.batch(situations.windows.take(windows))
             states = network.states(batch.song, batch.features)
             at = situations.window[chosen] - windows[0], situations.place[chosen]
-            parts.append(network.wanted(states[torch.from_numpy(at[0]), torch.from_numpy(at[1])]))
+            parts.append(states[torch.from_numpy(at[0]), torch.from_numpy(at[1])])
     return torch.cat(parts).clone()
 
 

@@ -21,6 +21,9 @@ from training.windows import Histories
 
 BALANCED: Final[Four] = (0.1, 0.1, 0.4, 0.4)
 """λ of the mode-aware utility in `Signal` order: affect first, with a little engagement and rating."""
+UPWARD: Final[Four] = (0.1, 0.1, 0.6, 0.2)
+"""λ of the linear utility in units of spread. At equal weights arousal rises twice as far as valence, because
+widening a policy gives back valence; see docs/decisions/utility.md."""
 Scales = tuple[float, float, float, float]
 """What one unit of each signal is worth, in `Signal` order."""
 _LEAST_SPREAD: Final = 1e-3
@@ -69,6 +72,11 @@ def paper_utility(scales: Scales) -> LinearUtility:
     """Return the paper's affect-only utility; it knows no scales."""
     del scales
     return PAPER_UTILITY
+
+
+def balanced_utility(scales: Scales) -> LinearUtility:
+    """Return the paper's direction in units of the given spreads, with a little engagement and rating."""
+    return LinearUtility(weights=UPWARD, scales=scales)
 
 
 def serving_utility(scales: Scales) -> TargetUtility:

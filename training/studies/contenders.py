@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 
 from models.errors import DataError
-from models.utility import PAPER_UTILITY, LinearUtility, TargetUtility
+from models.utility import LinearUtility, TargetUtility
 from training.copycat import clone_behaviour
 from training.dpo import DpoLook, optimise_preferences
 from training.judging import (
     EnsembleJudge,
     Scales,
+    balanced_utility,
     paper_utility,
     prediction_spread,
     serving_utility,
@@ -28,6 +29,7 @@ from training.presets import Preset
 from training.situations import Situations, StartWindows, draw_windows, situations_in
 from training.tasks import Advance
 from training.trained import PolicyOver, WorldOver, unit_targets
+from training.variety import LET_GO, Variety
 from training.world_model import train_ensemble
 
 COPYCAT: Final = "Copycat"
@@ -46,17 +48,16 @@ class Recipe:
     pairs: PairRecipe
     kl_budget_nats: float | None = None
     """In place of the preset's; infinite where only β holds the policy back, as in the paper."""
-
-
-def standardised_affect(scales: Scales) -> LinearUtility:
-    """Return the paper's affect-only utility with each signal in units of its spread, so that neither drowns."""
-    return PAPER_UTILITY.model_copy(update={"scales": scales})
+    variety: Variety | None = None
+    """In place of the preset's; let go in the paper."""
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {
-    PAPER_DPO: Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs(), kl_budget_nats=float("inf")),
-    BUDGETED_DPO: Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs()),
-    OUR_DPO: Recipe(utility_in=standardised_affect, pairs=SupportPairs()),
+    PAPER_DPO: Recipe(
+        utility_in=paper_utility, pairs=NegativeHistoryPairs(), kl_budget_nats=float("inf"), variety=LET_GO
+    ),
+    BUDGETED_DPO: Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs(), variety=LET_GO),
+    OUR_DPO: Recipe(utility_in=balanced_utility, pairs=SupportPairs()),
     MODE_DPO: Recipe(utility_in=serving_utility, pairs=SupportPairs()),
 }
 
@@ -156,7 +157,7 @@ def fine_tuned(
         _situations(material, windows.validation, recipe, preset, rng),
         judge=EnsembleJudge(world=world, state=states, mode=train.mode, utility=utility),
         recipe=recipe.pairs,
-        config=replace(preset.dpo, kl_budget_nats=budget),
+        config=replace(preset.dpo, kl_budget_nats=budget, variety=recipe.variety or preset.dpo.variety),
         rng=rng,
     )
     return replace(copycat, network=tuned.network), tuned.looks, utility
