@@ -135,7 +135,13 @@ def look_rows(looks: Mapping[str, tuple[DpoLook, ...]]) -> Iterator[Row]:
     """Yield what preference optimisation saw on its way."""
     for name, each in looks.items():
         for look in each:
-            yield {"policy": name, "step": look.step, "loss_nats": look.loss_nats, "kl_nats": look.kl_nats}
+            yield {
+                "policy": name,
+                "step": look.step,
+                "loss_nats": look.loss_nats,
+                "kl_nats": look.kl_nats,
+                "widening": look.widening,
+            }
 
 
 def adherence_rows(

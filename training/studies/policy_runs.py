@@ -59,8 +59,9 @@ SASREC: Final = "SASRec"
 TAG_ORDER: Final = "Tag order"
 RERANKED_COPYCAT: Final = "Copycat, re-ranked"
 RERANKED_DPO: Final = "DPO, ours, re-ranked"
-BELIEVER: Final = "Copycat re-ranked by a Kalman filter"
-ORACLE: Final = "Copycat re-ranked by the truth"
+BELIEVER: Final = "Oracle, Kalman filter"
+ORACLE: Final = "Oracle, the truth"
+"""Both re-rank Copycat's first songs."""
 
 _SHARED_SEED: Final = 0
 """Of what no cell may differ in: the split and the windows."""
@@ -86,7 +87,7 @@ def read_by_cells(scale: Scale) -> object:
     preset = scale.preset
     stages = (preset.world, preset.copycat, preset.dpo, preset.windows)
     counts = (preset.situations_per_window, preset.candidate_count)
-    recipes = tuple((name, recipe.pairs, recipe.kl_budget_nats) for name, recipe in RECIPES.items())
+    recipes = tuple((name, each.pairs, each.kl_budget_nats, each.variety) for name, each in RECIPES.items())
     return stages, counts, recipes
 
 

@@ -100,9 +100,9 @@ def _as_the_paper(found: PolicyResults) -> ResultTable:
             "out, and its first ten count. Level 2: a song is relevant if it stands anywhere in the listener's "
             "log. Level 3: if it is the song logged at that very step after the window. "
             f"{_beyond_the_log(found)} Training: one window a listener; validation and test: five. MRR is that "
-            "of the first ten places, as the paper's Random row has it. NDCG@10 has full ideal gains; the "
-            "paper's Random row on validation and test (.016 at Hit@10 .036) has the ideal of the hits that "
-            "were found, hence the last line of each split."
+            "of the first ten places, as in the paper's Random row. NDCG@10 has full ideal gains; the paper's "
+            "rows on validation and test (Random's .016 at a Hit@10 of .036) fit the ideal of the hits that "
+            "were found, its training rows do not: hence the last line of each split."
         ),
     )
 
