@@ -47,7 +47,7 @@ class DpoConfig:
     batch_windows: int = 32
     steps: int = 120
     """Every pass over the windows draws its pairs afresh; a small log takes more passes."""
-    kl_budget_nats: float = 0.25
+    kl_budget_nats: float = 0.1
     """Training stops before the mean KL(π_θ ‖ π_ref) passes this."""
     variety: Variety = AS_VARIED
     """How many different songs the policy keeps; watched as the KL is."""
