@@ -109,6 +109,18 @@ class Histories:
         start = self.columns.start
         return np.concatenate([np.arange(start[b], start[b + 1]) for b in listeners] or [np.zeros(0, np.int64)])
 
+    def without_songs(self, hidden: Bool[ndarray, " N"]) -> "Histories":
+        """Return the histories as if nothing were known of some songs: no vector, and no feedback to learn from.
+
+        What listeners said of them stays in the history, as it does of any song.
+        """
+        played = (self.song_row != NO_SONG) & hidden[np.maximum(self.song_row, 0)]
+        return replace(
+            self,
+            song_vectors=np.where(hidden[:, None], np.float32(0), self.song_vectors),
+            targets=np.where(played[:, None], np.float32(np.nan), self.targets),
+        )
+
     def batch(self, windows: "Windows") -> Batch:
         """Return the given windows as tensors, padded to the longest of them."""
         tokens = self.columns.windows(windows.first, windows.length)

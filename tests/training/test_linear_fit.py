@@ -9,7 +9,8 @@ from training.linear_fit import fit_linear_part
 from training.metrics.prediction import prediction_scores
 from training.networks.linear_part import LinearPart
 from training.networks.standardisation import standardisation
-from training.references import linear_regression, listener_mean, persistence
+from training.prediction import predict_histories
+from training.references import linear_alone, listener_mean, persistence
 from training.windows import Histories
 
 LOOKBACK = 40
@@ -53,6 +54,7 @@ def test_it_beats_persistence_and_the_listener_mean_on_strangers():
     def error(predicted: np.ndarray) -> float:
         return prediction_scores(predicted[rows], histories.targets[rows]).mean_squared_error[Signal.VALENCE]
 
-    linear = error(linear_regression(histories, train, feature_names=NAMES, lookback=LOOKBACK))
+    alone = linear_alone(histories, train, feature_names=NAMES, lookback=LOOKBACK)
+    linear = error(predict_histories([alone], histories, test, lookback=LOOKBACK)[0])
     assert linear < error(persistence(histories, train))
     assert linear < error(listener_mean(histories, train))

@@ -6,8 +6,17 @@ from numpy.testing import assert_allclose
 from models.affect import Signal
 from models.context import NO_CONTEXT
 from models.tokens import tokenise
-from tests.training.invented import SONG_COUNT, invent_histories, invent_listening, song_keys_of, song_vectors
-from training.references import listener_mean, persistence
+from tests.training.invented import (
+    NAMES,
+    SONG_COUNT,
+    invent_histories,
+    invent_listening,
+    song_keys_of,
+    song_vectors,
+)
+from training.metrics.prediction import prediction_scores
+from training.prediction import predict_histories
+from training.references import hand_feature_ridge, hand_features, linear_alone, listener_mean, persistence
 from training.windows import Histories
 
 HISTORIES = invent_histories(12)
@@ -53,3 +62,55 @@ def test_nobody_is_predicted_from_another_listener():
         among, single = reference(HISTORIES, TRAIN)[rows][later], reference(alone, np.array([0]))[later]
         known = ~np.isclose(single, np.nanmean(alone.targets, axis=0))
         assert_allclose(among[known], single[known], rtol=1e-6)
+
+
+TAGS = np.column_stack([song_vectors()[:, 0], song_vectors()[:, 1]]).astype(np.float64)
+
+
+def test_hand_made_features_are_fourteen_and_none_looks_ahead():
+    histories = invent_histories(12)
+    before = hand_features(histories, TRAIN, TAGS)
+    histories.columns.features[5:9, :8] = 0.5
+    after = hand_features(histories, np.array([11]), TAGS)
+
+    assert before.shape[1] == 14
+    same_mean = ~np.isclose(before[:6, :8], np.nanmean(HISTORIES.targets, axis=0).tolist() * 2)
+    assert_allclose(after[:6, :8][same_mean], before[:6, :8][same_mean], rtol=1e-6)
+    assert_allclose(after[:6, 8:], before[:6, 8:])
+
+
+def test_hand_made_features_tell_the_candidates_tags_and_the_mean_where_there_is_none():
+    tags = TAGS.copy()
+    tags[3] = np.nan
+    columns = hand_features(HISTORIES, TRAIN, tags)[:, -2:]
+    rows = HISTORIES.song_row
+
+    assert_allclose(columns[rows == 2], np.tile(TAGS[2], (int((rows == 2).sum()), 1)))
+    assert_allclose(columns[rows == 3], np.tile(np.nanmean(tags, axis=0), (int((rows == 3).sum()), 1)))
+
+
+def test_a_ridge_on_them_beats_the_listener_mean_on_strangers():
+    histories, train = invent_histories(200), np.arange(150)
+    rows = histories.tokens_of(np.arange(150, 200))
+
+    def error(predicted: np.ndarray) -> float:
+        return prediction_scores(predicted[rows], histories.targets[rows]).mean_squared_error[Signal.VALENCE]
+
+    assert error(hand_feature_ridge(histories, train, TAGS)) < error(listener_mean(histories, train))
+
+
+def test_a_signal_without_labels_or_tags_gives_no_nonsense():
+    histories = invent_histories(12)
+    histories.targets[:, Signal.RATING] = np.nan
+    predicted = hand_feature_ridge(histories, TRAIN, np.full((SONG_COUNT, 2), np.nan))
+
+    assert np.isfinite(predicted).all()
+    assert_allclose(predicted[:, Signal.RATING], 0.5)
+
+
+def test_the_linear_part_alone_is_asked_as_every_world_model_is():
+    alone = linear_alone(HISTORIES, TRAIN, feature_names=NAMES, lookback=32)
+    predicted = predict_histories([alone], HISTORIES, TRAIN, lookback=32)[0]
+
+    assert predicted.shape == HISTORIES.targets.shape
+    assert np.isfinite(predicted).all()

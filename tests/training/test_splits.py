@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DataError
-from training.splits import monte_carlo_splits, split_listeners
+from training.splits import draw_new_songs, monte_carlo_splits, split_listeners
 
 
 @given(st.integers(3, 400), st.integers(0, 2**32))
@@ -51,3 +51,19 @@ def test_splits_of_one_study_differ():
 def test_two_listeners_cannot_be_split():
     with pytest.raises(DataError, match="at least 3 listeners; got 2"):
         split_listeners(np.arange(2), np.random.default_rng(0))
+
+
+@given(st.integers(2, 300), st.floats(0, 1))
+def test_some_songs_are_held_out_and_some_are_not(count: int, share: float):
+    held_out = draw_new_songs(count, np.random.default_rng(0), share=share)
+
+    assert 1 <= held_out.sum() <= count - 1
+
+
+def test_a_fifth_of_a_hundred_songs_is_twenty():
+    assert draw_new_songs(100, np.random.default_rng(0), share=0.2).sum() == 20
+
+
+def test_one_song_cannot_be_held_out():
+    with pytest.raises(DataError, match="at least 2; got 1"):
+        draw_new_songs(1, np.random.default_rng(0), share=0.5)

@@ -10,7 +10,8 @@ from models.errors import ConfigError, UnknownSong
 from models.listening import NO_SONG
 from models.tokens import tokenise
 from tests.training.invented import SONG_COUNT, invent_histories, invent_listening, song_keys_of, song_vectors
-from training.windows import Histories, batches, cut, whole_histories
+from training.networks.inputs import EVERYTHING, Inputs
+from training.windows import DrawnWindows, Histories, batches, cut, grouped, whole_histories
 
 HISTORIES = invent_histories(20, sessions=9)
 EVERYBODY = np.arange(20)
@@ -131,3 +132,69 @@ def test_listeners_without_tokens_give_no_windows():
 
     assert len(cut(histories, np.zeros(0, np.int64), lookback=8, rng=np.random.default_rng(0))) == 0
     assert len(whole_histories(histories, np.zeros(0, np.int64), lookback=8).windows) == 0
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_drawn_windows_have_the_length_asked_for_or_are_a_whole_history(seed: int, shortest: int):
+    config = DrawnWindows(windows_per_listener=4, shortest=shortest, longest=shortest + 5)
+    windows = config.draw(HISTORIES, EVERYBODY, lookback=1000, rng=np.random.default_rng(seed))
+    owner = np.searchsorted(HISTORIES.columns.start, windows.first, side="right") - 1
+    whole = windows.length == HISTORIES.token_counts[owner]
+
+    assert np.all(whole | ((windows.length >= shortest) & (windows.length <= shortest + 5)))
+    assert np.all(windows.first + windows.length <= HISTORIES.columns.start[owner + 1])
+
+
+def test_every_listener_has_as_many_windows_copies_counted():
+    windows = DrawnWindows().draw(HISTORIES, EVERYBODY, lookback=1000, rng=np.random.default_rng(0))
+    owner = np.searchsorted(HISTORIES.columns.start, windows.first, side="right") - 1
+
+    assert np.bincount(owner, windows.weights).tolist() == [5.0] * 20
+
+
+def test_the_copies_of_a_short_history_are_one_window_of_weight_five():
+    windows = DrawnWindows().draw(HISTORIES, EVERYBODY, lookback=1000, rng=np.random.default_rng(0))
+    short = np.isin(windows.first, HISTORIES.columns.start[:-1][HISTORIES.token_counts <= 50])
+
+    assert short.any()
+    assert (windows.weights[short] == 5).all()
+
+
+def test_windows_that_cannot_be_drawn_are_refused():
+    with pytest.raises(ConfigError, match="1 ≤ shortest ≤ longest; got 5, 60 and 50"):
+        DrawnWindows(shortest=60, longest=50)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 10), st.integers(1, 200))
+def test_groups_hold_every_window_and_no_more_tokens_than_allowed(lengths: list[int], size: int, most: int):
+    length = np.sort(np.array(lengths))
+    groups = grouped(length, batch_size=size, most_tokens=most)
+    held = [place for group in groups for place in range(group.start, group.stop)]
+
+    assert held == list(range(len(length)))
+    for group in groups:
+        count = group.stop - group.start
+        assert count <= size
+        assert count == 1 or count * length[group.stop - 1] <= most
+
+
+def test_what_is_hidden_is_zero_and_nothing_else_changes():
+    batch = HISTORIES.batch(cut(HISTORIES, EVERYBODY, lookback=60, rng=np.random.default_rng(0)))
+
+    assert not batch.shown(Inputs(past_songs=False)).song.any()
+    assert not batch.shown(Inputs(candidate=False)).candidate.any()
+    assert not batch.shown(Inputs(feedback=False)).features[..., :8].any()
+    for inputs in (EVERYTHING, Inputs(past_songs=False), Inputs(feedback=False)):
+        assert batch.shown(inputs).candidate.equal(batch.candidate)
+        assert batch.shown(inputs).targets is batch.targets
+
+
+def test_of_a_song_held_out_nothing_is_known_and_nothing_is_learned():
+    hidden = np.arange(SONG_COUNT) == 4
+    held_out, plays = HISTORIES.without_songs(hidden), HISTORIES.song_row == 4
+
+    assert plays.any()
+    assert not held_out.song_vectors[4].any()
+    assert np.isnan(held_out.targets[plays]).all()
+    assert np.array_equal(held_out.targets[~plays], HISTORIES.targets[~plays], equal_nan=True)
+    assert np.array_equal(held_out.columns.features, HISTORIES.columns.features)

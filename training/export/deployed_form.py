@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from models.errors import ConfigError
 from training.networks.encoder import HistoryEncoder
+from training.networks.heads import FeedbackHead
 from training.networks.inputs import EVERYTHING
 from training.networks.policy import PolicyNetwork
 from training.networks.positions import NO_POSITIONS
@@ -15,7 +16,7 @@ def refuse_other_forms(members: Sequence[WorldForm], policy: PolicyNetwork) -> N
     """Raise unless the graphs can be exact: factorized, without positional encoding, shown everything.
 
     Raises:
-        ConfigError: a member or the policy is of another form; such networks are compared in studies, never served.
+        ConfigError: a member or the policy is of another form; studies compare such networks, nobody serves them.
     """
     for number, member in enumerate(members):
         if not isinstance(member, WorldModel):
@@ -26,8 +27,20 @@ def refuse_other_forms(members: Sequence[WorldForm], policy: PolicyNetwork) -> N
             raise ConfigError(
                 f"a served world model is shown everything; member {number} was trained on {member.inputs}"
             )
+        served_head(member)
         _refuse_other_encoders(f"member {number}", member.encoder)
     _refuse_other_encoders("the policy", policy.encoder)
+
+
+def served_head(member: WorldModel) -> FeedbackHead:
+    """Return the head of a member that can be exported.
+
+    Raises:
+        ConfigError: it is of another kind.
+    """
+    if not isinstance(member.head, FeedbackHead):
+        raise ConfigError(f"the exported head is a FeedbackHead; got a {type(member.head).__name__}")
+    return member.head
 
 
 def _refuse_other_encoders(name: str, encoder: HistoryEncoder) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from models.affect import SIGNALS
 from training.export.builder import Builder
+from training.export.deployed_form import served_head
 from training.export.encoder import encode
 from training.export.layers import linear, part, weights
 from training.export.summary import linear_logits, linear_part, running_summary
@@ -49,7 +50,7 @@ def world_graph(ensemble: Ensemble) -> bytes:
 
 def head_graph(ensemble: Ensemble) -> bytes:
     """Return `head.onnx`: states and the songs' shares of the hidden layer → the four signals, in [0, 1]."""
-    heads = [member.head for member in ensemble.members]
+    heads = [served_head(member) for member in ensemble.members]
     members, width, hidden = len(heads), heads[0].state_part.in_features, heads[0].state_part.out_features
     graph = Builder("head")
     state = graph.input("state", ["B", members, width])

@@ -18,13 +18,12 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models.errors import ConfigError
-from training.networks.blocks import initialise
 from training.networks.encoder import EncoderConfig, HistoryEncoder
+from training.networks.heads import FeedbackHead, PlainHead
 from training.networks.inputs import EVERYTHING, Inputs
-from training.networks.linear_part import AFFECT, BEHAVIOUR, LinearPart
+from training.networks.linear_part import LinearPart
 
 
 class WorldForm(nn.Module, ABC):
@@ -85,6 +84,8 @@ class WorldModelConfig:
     hidden: int = 128
     """H, the head's."""
     inputs: Inputs = EVERYTHING
+    head: type[FeedbackHead] | type[PlainHead] = FeedbackHead
+    """The kind of head; the exported graphs know the first."""
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
@@ -95,35 +96,6 @@ class WorldModelConfig:
     ) -> "WorldModel":
         """Return a factorized world model with freshly drawn weights."""
         return WorldModel(self, song_width=song_width, standard=standard, mean=mean)
-
-
-class FeedbackHead(nn.Module):
-    """A light network on [state ; song], which corrects what the linear part says.
-
-    Valence and arousal are corrected from the state alone. A report follows some seven songs; a network that meets
-    only the last of them lets it stand in for all, and its song effects come out too wide (TRIAL). A song's effect
-    on affect is the linear part's, which every report teaches for all the songs of its session.
-    """
-
-    def __init__(self, *, width: int, song_width: int, hidden: int) -> None:
-        """Draw the weights; before training, nothing is corrected."""
-        super().__init__()
-        self.state_part = nn.Linear(width, hidden)
-        self.song_part = nn.Linear(song_width, hidden, bias=False)
-        self.behaviour = nn.Linear(hidden, BEHAVIOUR.stop - BEHAVIOUR.start)
-        self.affect = nn.Linear(hidden, AFFECT.stop - AFFECT.start)
-        self.apply(initialise)
-        nn.init.zeros_(self.behaviour.weight)
-        nn.init.zeros_(self.affect.weight)
-
-    def forward(
-        self, state: Float[Tensor, "*#shape Z"], song_part: Float[Tensor, "*#shape H"]
-    ) -> Float[Tensor, "... 4"]:
-        """Return the correction in logits, from the song's share of the hidden layer; leading axes broadcast."""
-        heard = self.state_part(state)
-        behaviour = self.behaviour(F.gelu(heard + song_part))  # (..., 2)
-        affect = self.affect(F.gelu(heard))
-        return torch.cat([behaviour, affect.expand(behaviour.shape)], dim=-1)
 
 
 class WorldModel(WorldForm):
@@ -154,7 +126,7 @@ class WorldModel(WorldForm):
             standard=self.encoder.standard,
             offset=mean_logits(mean),
         )
-        self.head = FeedbackHead(width=self.state_width, song_width=song_width, hidden=config.hidden)
+        self.head = config.head(width=self.state_width, song_width=song_width, hidden=config.hidden)
 
     @property
     def state_width(self) -> int:

@@ -9,6 +9,7 @@ from models.errors import ConfigError
 from tests.training.networks.world_promises import FEATURES, SONG, encoder, fresh
 from training.export.deployed_form import refuse_other_forms
 from training.networks.encoder import HistoryEncoder
+from training.networks.heads import PlainHead
 from training.networks.inputs import Inputs
 from training.networks.policy import PolicyNetwork
 from training.networks.positions import Rotary
@@ -32,6 +33,7 @@ def test_the_deployed_form_passes():
     [
         (StandardWorldModelConfig(encoder=encoder()), "member 1 is a StandardWorldModel"),
         (replace(DEPLOYED, inputs=Inputs(lookback=10)), "member 1 was trained on Inputs"),
+        (replace(DEPLOYED, head=PlainHead), "is a FeedbackHead; got a PlainHead"),
         (replace(DEPLOYED, encoder=encoder(Rotary())), "member 1 has Rotary"),
         (replace(DEPLOYED, encoder=replace(encoder(), decays=())), r"member 1 has \(\)"),
     ],

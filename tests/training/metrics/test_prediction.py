@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics.prediction import mean_ranks, pairwise_accuracy, prediction_scores, r_squared, roc_auc
+from training.metrics.prediction import (
+    calibration_bins,
+    kendall_tau,
+    mean_ranks,
+    pairwise_accuracy,
+    prediction_scores,
+    r_squared,
+    roc_auc,
+    slope_of_truth,
+)
 
 NAN = np.nan
 
@@ -75,3 +84,44 @@ def test_the_best_mean_rank_wins_and_undefined_columns_do_not_vote():
 
 def test_without_any_metric_all_are_equal():
     assert mean_ranks(np.full((3, 4), NAN)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_kendall_matches_the_value_worked_by_hand():
+    """Of three pairs two agree and one does not, (2 − 1)/3; a state whose candidates are all alike has no say."""
+    predicted = np.array([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]])
+
+    assert kendall_tau(predicted, np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])) == pytest.approx(1 / 3)
+
+
+def test_predictions_four_times_too_wide_have_a_slope_of_a_quarter():
+    """States differ in level, which says nothing of their candidates."""
+    truth = np.array([[0.1, 0.2, 0.4], [0.8, 0.5, 0.6]])
+    predicted = 4 * truth + np.array([[0.3], [-2.0]])
+
+    assert slope_of_truth(predicted, truth) == pytest.approx(0.25)
+
+
+def test_songs_that_are_all_alike_have_no_order_and_no_slope():
+    alike, truth = np.full((2, 3), 0.4), np.array([[0.1, 0.2, 0.4], [0.8, 0.5, 0.6]])
+
+    assert math.isnan(kendall_tau(alike, truth))
+    assert math.isnan(slope_of_truth(alike, truth))
+
+
+def test_calibration_bins_hold_equally_many_plays_in_the_order_of_what_was_predicted():
+    bins = calibration_bins(np.array([0.9, 0.1, 0.2, 0.8]), np.array([1.0, 0.0, 0.5, 0.5]), bin_count=2)
+
+    assert [(each.predicted, each.observed, each.count) for each in bins] == [
+        (pytest.approx(0.15), 0.25, 2),
+        (pytest.approx(0.85), 0.75, 2),
+    ]
+
+
+def test_cross_entropy_matches_the_value_worked_by_hand():
+    """A like at .8 and a dislike at .4: −(ln .8 + ln .6)/2 = .3670."""
+    targets = np.array([[NAN, 1.0, NAN, NAN], [NAN, 0.0, NAN, NAN]])
+    scores = prediction_scores(np.array([[0.5, 0.8, 0.5, 0.5], [0.5, 0.4, 0.5, 0.5]]), targets)
+
+    assert scores.rating_nats == pytest.approx(0.36698, abs=1e-5)
+    assert scores.signal_losses[1] == scores.rating_nats
+    assert math.isnan(scores.signal_losses[0])
