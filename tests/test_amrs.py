@@ -35,6 +35,14 @@ def test_a_wrong_setting_is_named_by_its_variable(monkeypatch):
     assert run.stderr.count("AMRS_") == 1
 
 
+def test_an_unknown_study_lists_the_known_ones(tmp_path):
+    run = amrs("study", "table9", str(tmp_path))
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: expected a study out of table1, table2, ")
+    assert run.stderr.endswith("or all; got 'table9'\n")
+
+
 def test_a_version_that_does_not_exist_is_an_error_in_words(monkeypatch, tmp_path):
     monkeypatch.setenv("AMRS_HOME", str(tmp_path))
     assert amrs("db", "upgrade").returncode == 0

@@ -106,7 +106,7 @@ class Selection:
 
     def holds(self, cell: Cell) -> bool:
         """Whether the cell is wanted."""
-        return not self.only or any(text in cell.label for text in self.only)
+        return not self.only or any(text.casefold() in cell.label.casefold() for text in self.only)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,9 +36,11 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 thead th { border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); text-align: right;
   vertical-align: bottom; padding: .35rem .6rem; font-weight: 600; }
 thead th:first-child, tbody th, thead .words, tbody .words { text-align: left; }
-tbody th { font-weight: 400; } tbody th, tbody td { padding: .28rem .6rem; border-bottom: 1px solid #eaeef2; }
+tbody th { font-weight: 400; min-width: 8.5rem; }
+tbody th, tbody td { padding: .28rem .6rem; border-bottom: 1px solid #eaeef2; }
 tbody td { text-align: right; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 2px solid var(--ink); }
+table.wide { font-size: .78rem; } table.wide th, table.wide td { padding-left: .35rem; padding-right: .35rem; }
 tr.quoted > * { color: var(--soft); font-style: italic; }
 tr.selected > * { background: #e6eef5; font-weight: 600; }
 .note, figcaption { color: var(--soft); font-size: .9rem; }

@@ -12,6 +12,8 @@ from rich.table import Table
 from training.studies.cells import ResultTable, Value
 
 _NOTHING: Final = "–"
+_WIDE: Final = 10
+"""More columns than this are set smaller."""
 _NUMBER: Final = re.compile(r"[-+−–]?\.?\d|–$")
 _MARK: Final = re.compile(r" (?=[↓↑(])")
 NBSP: Final = "\u00a0"
@@ -56,10 +58,12 @@ def as_html(table: ResultTable, *, command: str) -> str:
     body = "\n".join(
         f"<tr{_row_class(table, place)}>{_cells(row, words)}</tr>" for place, row in enumerate(table.rows)
     )
+    wide = ' class="wide"' if len(table.header) > _WIDE else ""
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
         f'<section class="table" id="{escape(table.name)}">\n<h3>{escape(table.title)}</h3>\n'
-        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n'
+        f'<div class="scroll"><table{wide}>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>\n"
         f'{note}\n<p class="command"><code>{escape(table.command or command)}</code></p>\n</section>'
     )
 
