@@ -8,6 +8,7 @@ Legend: R rollouts · T steps
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -18,7 +19,7 @@ from models.listening import NO_SONG, Mode, Population
 from training.rollout import Rollouts
 from training.studies.statistics import Interval, clustered_function_interval
 
-ALL = "all"
+ALL: Final = "all"
 """The group of every rollout."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from models.affect import SIGNALS, Signal
@@ -85,6 +85,7 @@ def judge_by_truth(
     reference: str,
     oracle: str | None,
     seed: int,
+    groups: Mapping[str, Bool[ndarray, " R"]] | None = None,
 ) -> list[TrueGain]:
     """Return what every policy but the reference truly gains over it, over all rollouts and by group.
 
@@ -94,6 +95,7 @@ def judge_by_truth(
         reference: the policy that the others are compared with.
         oracle: the policy whose gain is the whole of what there was to gain; None without one.
         seed: of the resampling.
+        groups: which rollouts each group holds; all, each mode and each population when None.
 
     Raises:
         DataError: the truth is not known, the rollouts did not begin alike, or a named policy is missing.
@@ -102,7 +104,7 @@ def judge_by_truth(
     true = {name: rollout_means(each.true_signals, each) for name, each in policies.items()}
     predicted = {name: rollout_means(each.predicted, each) for name, each in policies.items()}
     found = []
-    for group, chosen in groups_of(policies[reference]).items():
+    for group, chosen in (groups_of(policies[reference]) if groups is None else groups).items():
         who = listeners[chosen]
         for name in [name for name in policies if name != reference]:
             for signal in Signal:

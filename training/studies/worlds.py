@@ -19,9 +19,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.exposure import coverage, intra_list_diversity, mean_cosine_distance, normalized_entropy
-from models.listening import NO_SONG
+from models.listening import NO_SONG, Population
 from models.log_schema import LogDescription
 from models.utility import PAPER_UTILITY
+from training.judges.paired import ALL, groups_of
 from training.judges.truth import RegionDistance, TrueGain, distance_from_regions, judge_by_truth
 from training.limits import mean_reports
 from training.material import Material, prepare
@@ -50,6 +51,8 @@ _FRESH: Final = 500
 """Added to a world's seed, gives that of its strangers."""
 _RESAMPLING: Final = 0
 """Seed of the bootstrap."""
+_GROUPS: Final = (ALL, *(f"population {each.label}" for each in Population))
+"""In which gains are judged; modes are judged by the distance from their regions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +90,15 @@ class Worlds:
         perturbations = read_perturbations([] if cell.text("world") == BASE else [cell.text("world")])
         world = World.of(perturbations, self.sizes[scale.name], seed=_FIRST_SEED + seed, preset=preset)
         rollouts, absent = _played(world, preset, seed, advance)
-        gains = judge_by_truth(rollouts, world.listeners, reference=COPYCAT, oracle=BELIEVER, seed=_RESAMPLING)
+        groups = {name: rows for name, rows in groups_of(rollouts[COPYCAT]).items() if name in _GROUPS}
+        gains = judge_by_truth(
+            rollouts, world.listeners, reference=COPYCAT, oracle=BELIEVER, seed=_RESAMPLING, groups=groups
+        )
         distances = distance_from_regions(rollouts, world.listeners, reference=COPYCAT, seed=_RESAMPLING)
         return {
             "about": [world.about],
             "absent": [{"policy": name, "reason": reason} for name, reason in absent.items()],
-            "gains": [_gain_row(each) for each in gains if not each.group.startswith("mode")],
+            "gains": [_gain_row(each) for each in gains],
             "distances": [_distance_row(each) for each in distances],
             "diversity": list(_diversity_rows(rollouts, world.material.embeddings)),
         }

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from models.listening import Mode
+from training.judges.paired import ALL
 from training.platform.perturbations import FACTORS, PERTURBATIONS, Perturbation
 from training.studies.cells import Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import COPYCAT, RECIPES
@@ -17,7 +18,6 @@ from training.studies.report import plots
 from training.studies.statistics import Interval
 
 BASE: Final = "base"
-ALL: Final = "all"
 JUDGED: Final = (*RECIPES, RERANKED_COPYCAT, RERANKED_DPO)
 """The policies that have tables of their own; the others are references."""
 

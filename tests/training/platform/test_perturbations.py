@@ -96,10 +96,9 @@ def test_no_two_perturbations_touch_the_same_constant() -> None:
 
 def test_more_responsive_listeners_are_moved_further_and_read_more_easily() -> None:
     """The same seed, three worlds: the ceilings are those of the world that made the log."""
-    worlds = [perturbed(BASE, read_perturbations([label])) for label in ("responsiveness=0.5", "responsiveness=2")]
     order = [
-        measure_ceilings(simulate(world, SIZE, 1), np.random.default_rng(0)).observed["valence"]
-        for world in (worlds[0], BASE, worlds[1])
+        measure_ceilings(simulate(perturbed(BASE, worlds), SIZE, 1), np.random.default_rng(0)).observed["valence"]
+        for worlds in (read_perturbations(["responsiveness=0.5"]), (), read_perturbations(["responsiveness=2"]))
     ]
 
     assert all(less < more for less, more in pairwise(order))

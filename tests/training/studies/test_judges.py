@@ -1,6 +1,5 @@
 """Every policy is heard by the model it was tuned on, by another one, and in truth; the table has all three."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from models.log import write_log
 from tests.training import small_run
-from training.dpo import DpoConfig
+from tests.training.studies import hasty
 from training.studies.cache import plain_records
 from training.studies.cells import Cell, Records
 from training.studies.contenders import COPYCAT, OUR_DPO
@@ -17,12 +16,7 @@ from training.studies.judges import Judges
 from training.studies.scales import Scale
 from training.studies.statistics import Interval
 
-PRESET = replace(
-    small_run.PRESET,
-    copycat=replace(small_run.PRESET.copycat, epochs=1),
-    dpo=DpoConfig(steps=2, learning_rate=1e-3),
-)
-SCALE = Scale(name="tiny", preset=PRESET, splits=2, seeds=1)
+SCALE = Scale(name="tiny", preset=hasty.PRESET, splits=2, seeds=1)
 CELL = Cell(study="judges", settings=(("seed", 0),))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from models.log import Log, write_log
 from tests.training import small_run
-from training.dpo import DpoConfig
+from tests.training.studies import hasty
 from training.judges.off_policy import drawn_plays
 from training.studies.cache import plain_records
 from training.studies.cells import Cell
@@ -17,12 +17,7 @@ from training.studies.off_policy import FOLDS, OffPolicy, folds_of, moment_of, o
 from training.studies.policy_runs import RANDOM
 from training.studies.scales import Scale
 
-PRESET = replace(
-    small_run.PRESET,
-    copycat=replace(small_run.PRESET.copycat, epochs=1),
-    dpo=DpoConfig(steps=2, learning_rate=1e-3),
-)
-SCALE = Scale(name="tiny", preset=PRESET, splits=2, seeds=2)
+SCALE = Scale(name="tiny", preset=hasty.PRESET, splits=2, seeds=2)
 CELL = Cell(study="off_policy", settings=(("fold", 1), ("seed", 0)))
 SONGS = 200
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.log_schema import LogDescription
-from tests.training import small_run
+from tests.training.studies import hasty
 from training.platform.parameters import sized_like_paper
 from training.platform.perturbations import read_perturbations
 from training.studies.cache import plain_records
@@ -17,8 +17,8 @@ from training.studies.scales import Scale
 from training.studies.worlds import World, Worlds, every_perturbation
 from training.studies.worlds_tables import world_tables
 
-SCALE = Scale(name="tiny", preset=small_run.PRESET, splits=2, seeds=2)
-STUDY = Worlds(sizes={"tiny": sized_like_paper(60, 200)})
+SCALE = Scale(name="tiny", preset=hasty.PRESET, splits=2, seeds=2)
+STUDY = Worlds(sizes={"tiny": sized_like_paper(40, 150)})
 CELL = Cell(study="worlds", settings=(("world", "noise=2.0"), ("seed", 0)))
 
 
@@ -39,9 +39,7 @@ def test_every_perturbation_stands_at_half_and_double_beside_the_base_world():
 
 
 def test_strangers_hear_the_same_songs_and_are_nobody_that_was_trained_on():
-    world = World.of(
-        read_perturbations(["inertia=0.5"]), sized_like_paper(60, 200), seed=5, preset=small_run.PRESET
-    )
+    world = World.of(read_perturbations(["inertia=0.5"]), sized_like_paper(40, 150), seed=5, preset=hasty.PRESET)
     trained, strangers = world.material.truth.simulation, world.truth.simulation
 
     np.testing.assert_array_equal(trained.songs.content, strangers.songs.content)
