@@ -1,5 +1,6 @@
 """Cells give the same numbers wherever they run; each is stored at once, and none stops the others."""
 
+import contextlib
 import importlib.util
 import os
 import secrets
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +98,15 @@ def test_a_missing_ray_is_said(log: Path, log_digest: str):
         results(jobs(log, log_digest, FINE), OnRay(address="local", processes=1))
 
 
+def until_somebody_answers(address: str, started: subprocess.Popen[bytes]) -> None:
+    host, _, port = address.partition(":")
+    while started.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"ray ended with status {started.returncode}")
+
+
 @pytest.fixture(scope="module")
 def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Ray of two cores with a token of its own, started as an operator would, ended with the tests."""
@@ -113,6 +124,7 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
         started = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         try:
+            until_somebody_answers(address, started)
             yield address
         finally:
             os.killpg(started.pid, signal.SIGTERM)
