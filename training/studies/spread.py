@@ -5,6 +5,7 @@ A cell that fails does not stop the others; an interruption loses only the cells
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, runtime_checkable
@@ -18,7 +19,6 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -129,23 +129,23 @@ def spread(
 
 
 class _Rate(ProgressColumn):
-    """Cells an hour, and the units of work that the running ones have told of."""
+    """Cells an hour and the time left, by what is done so far; the units of work that the running ones tell of.
+
+    Cells end in bursts, several processes at a time, so the rate is that of the whole run.
+    """
 
     def render(self, task: Task) -> Text:
-        elapsed = task.elapsed or 0.0
-        rate = 3600 * task.completed / elapsed if elapsed else 0.0
-        told = f"{rate:,.0f} cells/h · {task.fields['work']:,} units"
-        return Text(told + (f" · {task.fields['failed']} failed" if task.fields["failed"] else ""))
+        elapsed, done = task.elapsed or 0.0, task.completed
+        told = [f"{task.fields['work'] / max(elapsed, 1.0):,.0f} units/s"]
+        if done:
+            told.append(f"{3600 * done / max(elapsed, 1.0):,.0f} cells/h")
+            told.append(f"{timedelta(seconds=round(elapsed * (task.total or done) / done - elapsed))} left")
+        if task.fields["failed"]:
+            told.append(f"{task.fields['failed']} failed")
+        return Text(" · ".join(told))
 
 
 def _progress(console: Console) -> Progress:
-    """Return bars with a rate and the time left; nothing is drawn where nobody watches."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=3600)
+    """Return a bar with a rate and the time left; nothing is drawn where nobody watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Rate())
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import os
 import secrets
 import signal
@@ -79,6 +80,25 @@ def test_what_is_done_is_stored_though_the_next_one_interrupts(log: Path, log_di
         spread(jobs(log, log_digest, FINE), in_this_process, store=interrupt, console=QUIET)
 
     assert len(stored) == 1
+
+
+def test_a_terminal_shows_how_far_it_is(log: Path, log_digest: str):
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=120)
+
+    spread(jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=console)
+
+    last = [line for line in shown.getvalue().splitlines() if "cells/h" in line][-1]
+    assert "4/4" in last
+    assert "0:00:00 left · 2 failed" in last
+
+
+def test_a_file_shows_only_what_failed(log: Path, log_digest: str):
+    shown = io.StringIO()
+
+    spread(jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=Console(file=shown))
+
+    assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["failed toy", "failed toy"]
 
 
 def test_another_log_at_the_same_place_is_refused(log: Path):
