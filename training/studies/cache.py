@@ -63,7 +63,7 @@ class Result:
             "log": self.log_digest,
             "seconds": round(self.seconds, 1),
             "commit": self.commit,
-            "adopted": self.adopted,
+            **({"adopted": True} if self.adopted else {}),
             "records": self.records,
         }
         return json.dumps(written, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -95,7 +95,7 @@ def read_result(text: str) -> Result:
             records=plain_records(cell, read["records"]),
             seconds=float(read["seconds"]),
             commit=read["commit"],
-            adopted=bool(read["adopted"]),
+            adopted=bool(read.get("adopted", False)),
         )
     except (KeyError, TypeError, AttributeError, DataError) as error:
         raise ValueError(f"the result of a cell is damaged: {error!r}") from error
