@@ -13,6 +13,7 @@ truth (docs/decisions/intervals.md).
 Legend: E predictions · H steps · T tokens of all listeners · L labels
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,11 @@ from models.affect import SIGNALS, Signal
 from models.calibration import Calibration
 from models.errors import DataError
 from models.listening import NO_SONG
-from training.imagining import Imagined
+from training.imagining import Imagined, imagine_logged
+from training.prediction import predict_histories
+from training.splits import Split
+from training.tasks import Advance
+from training.trained import WorldOver
 from training.windows import Histories
 
 LEVEL: Final = 0.9
@@ -31,6 +36,28 @@ HORIZON: Final = 20
 """H: as many songs as the longest rollouts imagine, and as one answer of the service can hold."""
 CALIBRATED: Final = (Signal.ENGAGEMENT, Signal.VALENCE, Signal.AROUSAL)
 """The rating is a probability and has no interval."""
+_REACH: Final = 1.645
+"""Standard errors to the upper end of a one-sided 95% interval."""
+
+
+def calibrate_world(
+    histories: Histories,
+    world: WorldOver,
+    split: Split,
+    *,
+    lookback: int,
+    advance: Advance = lambda _: None,
+) -> Calibration:
+    """Return the calibration of an ensemble: widths rest on validation listeners, their growth on training ones.
+
+    Raises:
+        DataError: no validation listener has a label of some calibrated signal.
+    """
+    imagined = imagine_logged(
+        histories, world, split.validation, lookback=lookback, step_count=HORIZON, advance=advance
+    )
+    seen = predict_histories(world.ensemble.members, histories, split.train, lookback=lookback).mean(axis=0)
+    return calibrate(imagined, error_growth(histories, seen, split.train, imagined))
 
 
 def calibrate(
@@ -77,9 +104,10 @@ def error_growth(
 ) -> Float[ndarray, " 4"]:
     """Return what each imagined song adds to a signal's squared error, as a share of the error at step 1.
 
-    It is the sum of two slopes, each listener counting once: that of the squared error on how many songs ago the
-    last report was, and that of what the same label's error gains when the songs before it are imagined. 0 where
-    nothing can be measured.
+    It is the sum of two slopes: that of the squared error on how many songs ago the signal was last observed, and
+    that of what the same label's error gains when the songs before it are imagined. No log holds twenty songs of
+    the policy's on end, so the slopes are extrapolated, and the upper end of their sum's interval is taken. At
+    least 0; where nothing can be measured, 0.
 
     Args:
         histories: whose targets are the labels.
@@ -91,68 +119,80 @@ def error_growth(
     rows = histories.tokens_of(listeners)
     owner = np.repeat(listeners, histories.token_counts[listeners])
     squared = (predicted[rows] - histories.targets[rows]) ** 2  # (t, 4), NaN where unlabelled
-    age = songs_since_report(histories)[rows]
     gained, base = _gained(imagined)
-    total = np.zeros(4)
+    growth = np.zeros(4)
     for signal in CALIBRATED:
-        known = ~np.isnan(squared[:, signal])
-        total[signal] = _aging(squared[known, signal], age[known], owner[known])
-        known = ~np.isnan(gained[:, signal])
-        total[signal] += _imagining(
-            gained[known, signal], base[known, signal], imagined.step[known] - 1, imagined.listener[known]
-        )
-    return total
+        labelled, rolled = ~np.isnan(squared[:, signal]), ~np.isnan(gained[:, signal])
+        age = songs_since_observed(histories, signal)[rows][labelled]
+        errors = squared[labelled, signal]
+        aging = _slope(age - _mean(age), errors - _mean(errors), owner[labelled])
+        imagining = _slope(imagined.step[rolled] - 1, gained[rolled, signal], imagined.listener[rolled])
+        parts = [
+            each.over(mean)
+            for each, mean in ((aging, _mean(errors)), (imagining, _mean(base[rolled, signal])))
+            if mean > 0
+        ]
+        slope = sum(part.slope for part in parts)
+        growth[signal] = max(0.0, slope + _REACH * np.hypot.reduce([0.0, *(part.error for part in parts)]))
+    return growth
 
 
-def songs_since_report(histories: Histories) -> Int[ndarray, " T"]:
-    """Return, at each play, how many songs ago the last report was, the play itself included.
+def songs_since_observed(histories: Histories, signal: Signal) -> Int[ndarray, " T"]:
+    """Return, at each play, how many songs ago a signal was last observed, the play itself included.
 
-    A session's beginning counts as one, whether or not somebody reported there; boundaries get 0.
+    A session's beginning counts as an observation, whether or not somebody reported there; boundaries get 0.
     """
     is_boundary = histories.song_row == NO_SONG
-    said = is_boundary | ~np.isnan(histories.targets[:, Signal.VALENCE])
-    place = np.arange(len(said))
-    latest = np.maximum.accumulate(np.where(said, place, 0))
+    observed = is_boundary | ~np.isnan(histories.targets[:, signal])
+    place = np.arange(len(observed))
+    latest = np.maximum.accumulate(np.where(observed, place, 0))
     return np.where(is_boundary, 0, place - np.concatenate([[0], latest[:-1]]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slope:
+    slope: float
+    error: float
+    """Its standard error."""
+
+    def over(self, mean: float) -> "_Slope":
+        """Return the slope as a share of a mean."""
+        return _Slope(slope=self.slope / mean, error=self.error / mean)
+
+
+_LEVEL_GROUND: Final = _Slope(slope=0.0, error=0.0)
+
+
+def _slope(
+    x: Float[ndarray, " L"] | Int[ndarray, " L"], y: Float[ndarray, " L"], owner: Int[ndarray, " L"]
+) -> _Slope:
+    """Return the slope of y on x through the origin; its error knows that a listener's labels are alike."""
+    square = float((x**2).sum())
+    if not square > 0:
+        return _LEVEL_GROUND
+    slope = float((x * y).sum()) / square
+    _, place = np.unique(owner, return_inverse=True)
+    influence = np.bincount(place, x * (y - slope * x))
+    return _Slope(slope=slope, error=float(np.sqrt((influence**2).sum())) / square)
+
+
+def _mean(values: Float[ndarray, " L"] | Int[ndarray, " L"]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _gained(imagined: Imagined) -> tuple[Float[ndarray, "E 4"], Float[ndarray, "E 4"]]:
     """Return what each squared error is above that of the same label at step 1, and the latter."""
-    squared = (imagined.predicted - imagined.label) ** 2
+    squared = ((imagined.predicted - imagined.label) ** 2).astype(np.float64)
     first = np.flatnonzero(imagined.step == 1)
     by_token = first[np.argsort(imagined.token[first])]
     base = squared[by_token[np.searchsorted(imagined.token[by_token], imagined.token)]]
     return squared - base, base
 
 
-def _aging(squared: Float[ndarray, " L"], age: Int[ndarray, " L"], owner: Int[ndarray, " L"]) -> float:
-    """Return the slope of squared errors on age, as a share of their mean."""
-    vote = _votes(owner)
-    if not vote.sum():
-        return 0.0
-    mean, centre = np.average(squared, weights=vote), np.average(age, weights=vote)
-    spread = np.average((age - centre) ** 2, weights=vote)
-    if not mean * spread > 0:
-        return 0.0
-    return float(np.average((age - centre) * (squared - mean), weights=vote) / (spread * mean))
-
-
-def _imagining(
-    gained: Float[ndarray, " L"],
-    base: Float[ndarray, " L"],
-    imagined: Int[ndarray, " L"],
-    owner: Int[ndarray, " L"],
-) -> float:
-    """Return the slope, through the origin, of gains on the number of songs imagined, as a share of the base."""
-    vote = _votes(owner)
-    square, mean = float((vote * imagined**2).sum()), float((vote * base).sum())
-    return float((vote * imagined * gained).sum() / square) / (mean / vote.sum()) if square * mean > 0 else 0.0
-
-
-def _votes(owner: Int[ndarray, " L"]) -> Float[ndarray, " L"]:
+def _votes(owner: Int[ndarray, " E"]) -> Float[ndarray, " E"]:
     """Return each label's share of its listener's one vote."""
     _, place, labels = np.unique(owner, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / labels[place]) if len(owner) else np.zeros(0)
+    return np.asarray(1.0 / labels[place])
 
 
 def conformal_width(errors: Float[ndarray, " E"], owner: Int[ndarray, " E"], *, level: float) -> float:
@@ -184,12 +224,12 @@ def coverage_by_listener(imagined: Imagined, calibration: Calibration) -> dict[s
         for step, width in enumerate(widths, 1):
             known = ~np.isnan(imagined.label[:, signal]) & (imagined.step == step)
             held = imagined.error[known, signal] <= width
-            at_step.append(_by_listener(held, imagined.listener[known]))
+            at_step.append(share_by_listener(held, imagined.listener[known]))
         covered[SIGNALS[signal]] = at_step
     return covered
 
 
-def _by_listener(held: Bool[ndarray, " E"], owner: Int[ndarray, " E"]) -> float | None:
+def share_by_listener(held: Bool[ndarray, " E"], owner: Int[ndarray, " E"]) -> float | None:
     """Return the mean over listeners of the share of their labels that are held; None without labels."""
     if not len(held):
         return None

@@ -19,7 +19,7 @@ from models.decoder import POLICY_ORDER, Decoder
 from models.log import read_log
 from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
-from training.calibration import HORIZON, calibrate, coverage_by_listener, error_growth
+from training.calibration import HORIZON, calibrate_world, coverage_by_listener
 from training.card import COPYCAT, DPO, model_card
 from training.copycat import clone_behaviour
 from training.dpo import optimise_preferences
@@ -183,22 +183,23 @@ def train_bundle(
             seed=seed,
             advance=stages.stage("rollouts", total=songs, unit="songs"),
         )
-        imagined, unseen = (
-            imagine_logged(
-                histories,
-                world,
-                listeners,
-                lookback=preset.lookback,
-                step_count=HORIZON,
-                advance=stages.stage(name, total=len(histories.tokens_of(listeners)), unit="tokens"),
-            )
-            for name, listeners in (("calibration", split.validation), ("intervals", split.test))
+        calibration = calibrate_world(
+            histories,
+            world,
+            split,
+            lookback=preset.lookback,
+            advance=stages.stage("calibration", total=len(histories.tokens_of(split.validation)), unit="tokens"),
+        )
+        unseen = imagine_logged(
+            histories,
+            world,
+            split.test,
+            lookback=preset.lookback,
+            step_count=HORIZON,
+            advance=stages.stage("intervals", total=len(histories.tokens_of(split.test)), unit="tokens"),
         )
 
-    predicted = predict_histories(
-        ensemble.members, histories, np.concatenate([split.train, split.test]), lookback=preset.lookback
-    ).mean(axis=0)  # (T, 4)
-    calibration = calibrate(imagined, error_growth(histories, predicted, split.train, imagined))
+    predicted = predict_histories(ensemble.members, histories, split.test, lookback=preset.lookback).mean(axis=0)
     scores = _scores(material, predicted)
     references = {
         "persistence": _scores(material, persistence(histories, split.train)),

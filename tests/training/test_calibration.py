@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.affect import Signal
 from models.errors import DataError
 from models.listening import NO_SONG
 from tests.training.invented import invent_histories
@@ -16,9 +17,10 @@ from training.calibration import (
     conformal_width,
     coverage_by_listener,
     error_growth,
-    songs_since_report,
+    songs_since_observed,
 )
 from training.imagining import Imagined
+from training.windows import Histories
 
 
 def errors_of(listener_count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +154,7 @@ def test_listeners_without_labels_cannot_calibrate():
 def test_reports_age_song_by_song_from_a_sessions_beginning():
     histories = invent_histories(200)
 
-    age = songs_since_report(histories)
+    age = songs_since_observed(histories, Signal.VALENCE)
 
     boundary = np.flatnonzero(histories.song_row == NO_SONG)
     assert (age[boundary] == 0).all()
@@ -160,22 +162,48 @@ def test_reports_age_song_by_song_from_a_sessions_beginning():
         assert age[begin:end].tolist() == list(range(end - begin))
 
 
+def test_what_is_observed_at_every_song_is_one_song_old():
+    histories = invent_histories(200)
+
+    assert set(songs_since_observed(histories, Signal.ENGAGEMENT)) == {0, 1}
+
+
 def never_imagined() -> Imagined:
     nothing, none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     return Imagined(listener=none, token=none, step=none, predicted=nothing, label=nothing)
 
 
+def growing(histories: Histories, by: float) -> np.ndarray:
+    """Predictions whose squared errors are .04, and `by` more for every song since the report."""
+    age = songs_since_observed(histories, Signal.VALENCE)
+    return (histories.targets + np.sqrt(0.04 + by * age)[:, None]).astype(np.float32)
+
+
 def test_growth_is_what_a_song_more_since_the_report_adds_to_the_squared_error():
-    """Squared errors of .04 + .01 · age: a slope of .01, as a share of their mean."""
     histories, everybody = invent_histories(200), np.arange(200)
-    age = songs_since_report(histories)
-    predicted = histories.targets + np.sqrt(0.04 + 0.01 * age)[:, None].astype(np.float32)
+    predicted = growing(histories, 0.01)
+    labelled = ~np.isnan(histories.targets[:, Signal.VALENCE])
+    mean = np.mean((predicted - histories.targets)[labelled, Signal.VALENCE] ** 2)
 
     growth = error_growth(histories, predicted, everybody, never_imagined())
 
-    assert 0.01 / 0.09 < growth[2] < 0.01 / 0.05
-    assert growth[2] == pytest.approx(growth[3])
-    assert growth[1] == 0
+    np.testing.assert_allclose(growth[[2, 3]], 0.01 / mean, rtol=1e-3)
+    assert growth[0] == growth[1] == 0  # engagement is never older than one song; ratings have no interval
+
+
+def test_growth_is_taken_at_the_upper_end_of_what_the_labels_allow():
+    """Errors drawn 100 times with the same growing spread: the growth lies above the true one 19 times in 20."""
+    histories, everybody, rng = invent_histories(300), np.arange(300), np.random.default_rng(0)
+    spread = growing(histories, 0.01) - histories.targets
+    labelled = ~np.isnan(spread[:, Signal.VALENCE])
+    true = 0.01 / np.mean(spread[labelled, Signal.VALENCE] ** 2)
+
+    found = [
+        error_growth(histories, histories.targets + spread * drawn, everybody, never_imagined())[Signal.VALENCE]
+        for drawn in rng.normal(size=(100, *spread.shape)).astype(np.float32)
+    ]
+
+    assert 0.88 < np.mean(np.array(found) > true) <= 1
 
 
 def test_growth_is_also_what_the_same_label_loses_when_songs_before_it_are_imagined():
@@ -188,7 +216,8 @@ def test_growth_is_also_what_the_same_label_loses_when_songs_before_it_are_imagi
         predicted=error,
         label=np.zeros((3, 4), np.float32),
     )
+    histories = invent_histories(200)
 
-    growth = error_growth(invent_histories(200), invent_histories(200).targets, np.arange(200), imagined)
+    growth = error_growth(histories, histories.targets, np.arange(200), imagined)
 
-    np.testing.assert_allclose(growth[[0, 2, 3]], 0.25, atol=1e-5)
+    np.testing.assert_allclose(growth[[0, 2, 3]], 0.01 / np.mean([0.04, 0.04, 0.04]), atol=1e-5)

@@ -24,6 +24,7 @@ from training.world_model import (
     TrainedWorldModel,
     WorldPreset,
     WorldTrainingConfig,
+    judged_by_left_out,
     train_ensemble,
     train_world_model,
 )
@@ -135,6 +136,24 @@ def test_members_differ():
 
     assert not torch.equal(one.model.linear.summary, other.model.linear.summary)
     assert not torch.equal(one.model.encoder.begin, other.model.encoder.begin)
+
+
+def test_a_member_is_chosen_by_training_listeners_it_never_met():
+    """So validation listeners are strangers to an ensemble, and may calibrate its intervals."""
+    split = split_listeners(np.arange(100), np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    drawn = rng.choice(split.train, len(split.train))
+
+    judges = judged_by_left_out(split, drawn, rng).validation
+
+    assert len(judges) == len(split.validation)
+    assert set(judges) <= set(split.train) - set(drawn)
+
+
+def test_where_a_bootstrap_leaves_nobody_out_validation_listeners_choose():
+    split = split_listeners(np.arange(100), np.random.default_rng(0))
+
+    assert judged_by_left_out(split, split.train, np.random.default_rng(1)) is split
 
 
 def test_progress_is_told_in_tokens():
