@@ -76,6 +76,12 @@ def _off_policy() -> Study:
     return OffPolicy()
 
 
+def _coverage() -> Study:
+    from training.studies.coverage import Coverage
+
+    return Coverage()
+
+
 STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "table1": _table1,
     "table2": _table2,
@@ -85,6 +91,7 @@ STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "worlds": _worlds,
     "judges": _judges,
     "off_policy": _off_policy,
+    "coverage": _coverage,
 }
 """Every study by name, in the order of `all`; its file is imported when it is asked for."""
 
