@@ -33,7 +33,6 @@ from training.splits import Split
 from training.trained import CHUNK
 from training.windows import Batch, Histories, batches, cut, whole_histories
 
-
 _SPREAD: Final = 0.02
 """Of the first vectors: small, so that every song starts out nearly as likely as any other."""
 

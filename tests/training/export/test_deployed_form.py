@@ -8,7 +8,7 @@ import pytest
 from models.errors import ConfigError
 from tests.training.networks.world_promises import FEATURES, SONG, encoder, fresh
 from training.export.deployed_form import refuse_other_forms
-from training.networks.encoder import HistoryEncoder
+from training.networks.encoder import EncoderConfig, HistoryEncoder
 from training.networks.heads import PlainHead
 from training.networks.inputs import Inputs
 from training.networks.policy import PolicyNetwork
@@ -19,7 +19,7 @@ from training.networks.world import WorldModelConfig
 DEPLOYED = WorldModelConfig(encoder=encoder(), hidden=8)
 
 
-def policy(config=encoder()) -> PolicyNetwork:
+def policy(config: EncoderConfig = DEPLOYED.encoder) -> PolicyNetwork:
     standard = np.eye(FEATURES, dtype=np.float32)
     return PolicyNetwork(HistoryEncoder(config, song_width=SONG, standard=standard), target_width=4)
 
