@@ -5,6 +5,7 @@ Legend: k seeds · b listeners
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,7 +17,9 @@ from training.studies.contenders import COPYCAT
 from training.studies.policy_records import PREDICTED, TRUE
 from training.studies.statistics import Interval, Spread, clustered_function_interval, clustered_interval, spread
 
-_RESAMPLING_SEED = 0
+FEEDBACK: Final = ("valence", "arousal", "rating", "engagement")
+"""In the paper's order: the objective, then what is held out of it."""
+_RESAMPLING_SEED: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,3 +119,25 @@ def number(row: Row, column: str) -> float | None:
     """Return a number of a row; None where there is none."""
     value = row.get(column)
     return float(value) if isinstance(value, int | float) else None
+
+
+def others(found: PolicyResults) -> list[str]:
+    """Return every policy but Copycat."""
+    return [policy for policy in found.policies if policy != COPYCAT]
+
+
+def shown(numbers: Spread | None) -> str | None:
+    """Return mean (SD); None of nothing."""
+    return None if numbers is None else numbers.shown()
+
+
+def percent(interval: Interval | None) -> str | None:
+    """Return a share as a percentage with its interval; None of nothing."""
+    return None if interval is None else interval.shown(1, times=100)
+
+
+def count(row: Row, column: str) -> int:
+    """Return a whole number of a row."""
+    value = row[column]
+    assert isinstance(value, int), f"{column} is a count"
+    return value
