@@ -1,6 +1,7 @@
 """A decision replays from its packed record, bit for bit; nothing has to be looked up."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.decision import decide, pack_decision, replay, unpack_decision
+from models.decision import Decision, decide, pack_decision, replay, unpack_decision
 from models.decoder import PolicyOrder, Rerank
 from models.errors import DataError
 from models.exposure import ExposureSnapshot, empty_snapshot
-from models.guardrails import Candidates, Rung, Standing
+from models.guardrails import Candidates, Rule, Rung, Standing
 from models.listening import NO_SONG, Mode
 from models.utility import PAPER_UTILITY
 from tests.bundles import WIDE
@@ -23,6 +24,8 @@ LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
 
 FACTS = {"bundle": "2026-11-20-0000", "mode": Mode.CALM, "history_length": 3, "estimate_source": "report"}
 PLAIN = {**FACTS, "decoder": PolicyOrder()}
+GIVEN = 2
+"""The key of the song that the record on file gave: the decoder's second; its first is blocked."""
 DECODERS = (
     PolicyOrder(),
     Rerank(utility=PAPER_UTILITY, depth=3),
@@ -171,6 +174,37 @@ def test_a_record_made_before_decoders_was_in_the_policys_order():
 
     assert old.decoder == PolicyOrder()
     assert replay(old)[:2] == (Rung.POLICY, 0)
+
+
+def recorded_once() -> Decision:
+    """A decision of forty songs, five listeners' worth of doubt and every part of the decoder in play."""
+    rng = np.random.default_rng(43)
+    candidates, standing = calm(songs=40, members=3)
+    predicted = rng.uniform(0.4, 0.6, candidates.predicted.shape).astype(np.float32)
+    blocked = rng.random(candidates.blocked.shape) < 0.3
+    shown = ExposureSnapshot(keys=np.arange(0, 40, 3), counts=np.arange(14), catalogue_size=40)
+    decoder = Rerank(utility=MODE_AWARE, depth=30, caution=1.5, weight=0.8, rarity=0.3)
+    decision, _ = decide(
+        [(Rung.POLICY, lambda: replace(candidates, predicted=predicted, blocked=blocked))],
+        standing=standing,
+        limits=WIDE,
+        snapshot=shown,
+        decoder=decoder,
+        **FACTS,
+    )
+    return decision
+
+
+def test_a_record_on_file_replays_to_the_song_that_was_given():
+    """`reranked_decision.msgpack` was written once, by `recorded_once`; no later version may choose otherwise."""
+    record = unpack_decision((Path(__file__).parent / "reranked_decision.msgpack").read_bytes())
+
+    rung, song, choices = replay(record)
+
+    assert (rung, song) == (record.rung, record.song) == (Rung.POLICY, GIVEN)
+    assert isinstance(record.decoder, Rerank)
+    assert choices[0].dealt[0].argmax() == 10
+    assert choices[0].forbidden[0, [0, 10]].tolist() == [0, Rule.BLOCKED]  # the policy would have given its first
 
 
 @pytest.mark.parametrize(
