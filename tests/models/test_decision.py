@@ -24,7 +24,7 @@ LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
 
 FACTS = {"bundle": "2026-11-20-0000", "mode": Mode.CALM, "history_length": 3, "estimate_source": "report"}
 PLAIN = {**FACTS, "decoder": PolicyOrder()}
-GIVEN = 2
+GIVEN = 28
 """The key of the song that the record on file gave: the decoder's second; its first is blocked."""
 DECODERS = (
     PolicyOrder(),
@@ -178,7 +178,7 @@ def test_a_record_made_before_decoders_was_in_the_policys_order():
 
 def recorded_once() -> Decision:
     """A decision of forty songs, five listeners' worth of doubt and every part of the decoder in play."""
-    rng = np.random.default_rng(43)
+    rng = np.random.default_rng(74)
     candidates, standing = calm(songs=40, members=3)
     predicted = rng.uniform(0.4, 0.6, candidates.predicted.shape).astype(np.float32)
     blocked = rng.random(candidates.blocked.shape) < 0.3
@@ -203,8 +203,8 @@ def test_a_record_on_file_replays_to_the_song_that_was_given():
 
     assert (rung, song) == (record.rung, record.song) == (Rung.POLICY, GIVEN)
     assert isinstance(record.decoder, Rerank)
-    assert choices[0].dealt[0].argmax() == 10
-    assert choices[0].forbidden[0, 10] == Rule.BLOCKED
+    assert choices[0].dealt[0].argmax() == 17
+    assert choices[0].forbidden[0, 17] == Rule.BLOCKED
     assert (choices[0].forbidden[0, :song] == 0).any()  # the policy's own order would have given another
 
 
