@@ -170,6 +170,7 @@ def train(
     from training.decoding import pessimistic_rerank, policy_order
     from training.judging import paper_utility, serving_utility
     from training.pairs import NegativeHistoryPairs, SupportPairs
+    from training.stress.config import config_named
 
     return train_bundle(
         log,
@@ -177,6 +178,7 @@ def train(
         preset=presets.QUICK if preset is PresetName.QUICK else presets.PAPER,
         utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
         recipe=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
+        stress=config_named(preset.value),
         decoder_in=policy_order if decoder is DecoderName.POLICY else pessimistic_rerank,
         seed=seed,
         space=space,
@@ -243,6 +245,7 @@ def stress(
     """Judge a sealed bundle by its own graphs: a failure, which gives status 1, forbids its promotion."""
     from models.repository import Repository
     from training.presets import preset_named
+    from training.stress.config import config_named
     from training.stress.command import find_log, show_sealed, stress_bundle
 
     home = Path(os.environ.get("AMRS_HOME", "var"))
@@ -257,7 +260,7 @@ def stress(
             log or find_log(bundle, home / "logs"),
             repository=repository,
             preset=preset,
-            config=preset.stress,
+            config=config_named(preset.name),
             seed=seed,
             out=out,
             now=datetime.now(UTC),

@@ -8,8 +8,6 @@ from training.copycat import CopycatConfig
 from training.dpo import DpoConfig
 from training.networks.encoder import EncoderConfig
 from training.situations import WindowConfig
-from training.stress.config import QUICK as QUICK_STRESS
-from training.stress.config import STANDARD, StressConfig
 from training.world_model import PAPER as PAPER_WORLD
 from training.world_model import QUICK as QUICK_WORLD
 from training.world_model import WorldPreset
@@ -28,8 +26,6 @@ class Preset:
     """Moments of each window at which a pair is sought."""
     candidate_count: int = 100
     """K, the songs the policy proposes to the guardrails."""
-    stress: StressConfig = STANDARD
-    """How much the stress test tries."""
 
     @property
     def lookback(self) -> int:
@@ -38,12 +34,7 @@ class Preset:
 
 
 QUICK: Final = Preset(
-    name="quick",
-    world=QUICK_WORLD,
-    copycat=CopycatConfig(),
-    dpo=DpoConfig(),
-    windows=WindowConfig(),
-    stress=QUICK_STRESS,
+    name="quick", world=QUICK_WORLD, copycat=CopycatConfig(), dpo=DpoConfig(), windows=WindowConfig()
 )
 """Two minutes for a small platform on two cores."""
 

@@ -26,6 +26,7 @@ from training.situations import WindowConfig, draw_windows
 from training.stages import setting_with, start_of
 from training.stress.config import StressConfig
 from training.stress.derive import quantile_limits
+from training.stress.histories import CASES
 from training.stress.subject import Subject, over_any
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.world_model import WorldPreset, WorldTrainingConfig, train_ensemble
@@ -46,7 +47,13 @@ PRESET = Preset(
     dpo=DpoConfig(steps=6, learning_rate=1e-3),
     windows=WindowConfig(windows_per_listener=2, shortest=5, longest=20),
     candidate_count=20,
-    stress=StressConfig(song_count=6, typical_rollouts=12, derivation_starts=60, derivation_songs=5),
+)
+STRESS = StressConfig(
+    cases=(CASES[1], CASES[6], CASES[-1]),
+    song_count=4,
+    typical_rollouts=12,
+    derivation_starts=60,
+    derivation_songs=4,
 )
 RECIPE = SupportPairs(candidate_count=12)
 
@@ -112,7 +119,7 @@ def subject() -> Subject:
 @cache
 def setting() -> Setting:
     made = material()
-    table = quantile_limits(subject(), made, PRESET.windows, PRESET.stress, np.random.default_rng(4))
+    table = quantile_limits(subject(), made, PRESET.windows, STRESS, np.random.default_rng(4))
     return setting_with(made, world(), PRESET, table)
 
 

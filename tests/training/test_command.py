@@ -35,6 +35,7 @@ def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:
         "utility_in": serving_utility,
         "recipe": small_run.RECIPE,
         "decoder_in": policy_order,
+        "stress": small_run.STRESS,
         "seed": 0,
         "space": None,
         "held_out": (),

@@ -11,6 +11,7 @@ from typing import Final
 
 from models.errors import ConfigError
 from models.listening import Population
+from training.stress.histories import CASES, Case
 
 _POINT: Final = 1 / 8
 """One point of the nine-point manikin, in the unit of a report."""
@@ -55,8 +56,10 @@ class StressConfig:
     """Situations of training and validation listeners from which limits are read, at most."""
     derivation_songs: int = 5
     """Songs that each of them is followed for."""
+    cases: tuple[Case, ...] = CASES
+    """The kinds of hostile histories."""
     draws: int = 1
-    """How often each hostile history is drawn, for each mode and population."""
+    """How often each of them is drawn, for each mode and population."""
     most_fallback: float = 0.01
     """Share of typical steps that may be answered below the policy's own rungs."""
     most_silence: float = 0.001
@@ -77,11 +80,18 @@ class StressConfig:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not self.cases:
+            raise ConfigError("a stress test needs a kind of hostile history")
         if not 0.5 < self.confidence < 1:
             raise ConfigError(f"confidence must lie in (0.5, 1); got {self.confidence}")
 
 
 STANDARD: Final = StressConfig()
 """For logs of the paper's size."""
-QUICK: Final = StressConfig(typical_rollouts=60, derivation_starts=300)
+QUICK: Final = StressConfig(typical_rollouts=30, derivation_starts=300)
 """For a small platform: hostile histories are the same."""
+
+
+def config_named(preset: str) -> StressConfig:
+    """Return how much is tried on the bundles of a preset: less where a whole run is to take two minutes."""
+    return QUICK if preset == "quick" else STANDARD

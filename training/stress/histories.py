@@ -107,14 +107,14 @@ def _contradictory(draw: Draw) -> tuple[Session, ...]:
 
 def _same_song(draw: Draw) -> tuple[Session, ...]:
     song = draw.some(1)[0]
-    week = Session(plays=(Heard(song=song, engagement=1.0),) * 10, before=MIDDLE, after=MIDDLE)
+    week = Session(plays=(Heard(song=song, engagement=1.0),) * 4, before=MIDDLE, after=MIDDLE)
     return (*(week,) * 7, Session(before=MIDDLE))
 
 
 def _unlike_any(draw: Draw) -> tuple[Session, ...]:
     night = tuple(
         Heard(song=song, engagement=0.01 if liked else 1.0, rating=float(liked), report=(float(liked), 1.0))
-        for song, liked in zip(draw.some(120), draw.rng.integers(0, 2, 120).tolist(), strict=True)
+        for song, liked in zip(draw.some(40), draw.rng.integers(0, 2, 40).tolist(), strict=True)
     )
     return (Session(plays=night, before=(0.0, 1.0)),)
 
@@ -169,7 +169,7 @@ CASES: Final = (
     ),
     Case(
         name="a week of one song",
-        tried="One song, heard out ten times a day for a week, and nothing else.",
+        tried="One song, heard out four times a day for a week, and nothing else.",
         sessions=_same_song,
     ),
     Case(
@@ -187,7 +187,7 @@ CASES: Final = (
     ),
     Case(
         name="unlike any listener",
-        tried="A hundred and twenty songs in one night, liked when skipped and disliked when heard out, with an "
+        tried="Forty songs in one night, liked when skipped and disliked when heard out, with an "
         "extreme report after each.",
         sessions=_unlike_any,
     ),
@@ -213,23 +213,23 @@ class Hostile:
 
 
 def hostile_histories(
+    cases: Sequence[Case],
     songs: Int[ndarray, " N"],
     far: Int[ndarray, " F"],
     context: ContextSchema,
     *,
     draws: int,
     rng: np.random.Generator,
-    cases: Sequence[Case] = CASES,
 ) -> Hostile:
     """Return every case for every mode and population, drawn so many times.
 
     Args:
+        cases: which kinds.
         songs: keys of the catalogue's ordinary songs.
         far: keys of songs outside the support.
         context: whose fields get a value in the middle of what they may hold.
         draws: histories of each case, mode and population.
         rng: draws the songs.
-        cases: which kinds.
     """
     made, case_of = [], []
     for place, mode, population, _ in product(range(len(cases)), Mode, Population, range(draws)):

@@ -17,7 +17,7 @@ from models.listening import NO_SONG, Mode, Population
 from training.metrics.rollouts import passes_limits
 from training.stress.config import TOLERANCES, StressConfig
 from training.stress.facts import BELOW_POLICY, mean_signals
-from training.stress.histories import CASES
+from training.stress.histories import Case
 from training.stress.measure import (
     against_limits,
     distinct_share,
@@ -41,8 +41,8 @@ def tables_of(
 ) -> tuple[Table, ...]:
     """Return every table of the report, what a reader asks first in front."""
     return (
-        _hostile_table(trials.hostile),
-        _rung_table(trials.hostile),
+        _hostile_table(trials.hostile, config.cases),
+        _rung_table(trials.hostile, config.cases),
         _typical_table(trials.typical, trials.table),
         _over_time(trials.typical, config),
         *_gain_table(trials.typical, facts),
@@ -94,9 +94,9 @@ def notes_of(
     return tuple(said)
 
 
-def _hostile_table(hostile: Hostiles) -> Table:
+def _hostile_table(hostile: Hostiles, cases: Sequence[Case]) -> Table:
     rows = []
-    for place, case in enumerate(CASES):
+    for place, case in enumerate(cases):
         chosen = hostile.hostile.case == place
         if chosen.any():
             free, guarded = hostile.policy, hostile.guarded
@@ -128,9 +128,9 @@ def _hostile_table(hostile: Hostiles) -> Table:
     )
 
 
-def _rung_table(hostile: Hostiles) -> Table:
+def _rung_table(hostile: Hostiles, cases: Sequence[Case]) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    for place, case in enumerate(CASES):
+    for place, case in enumerate(cases):
         chosen = hostile.hostile.case == place
         if chosen.any():
             guarded = hostile.guarded.rollouts.song[chosen]

@@ -22,7 +22,7 @@ from training.rollout import Advance, Rollouts, Start, roll_out
 from training.situations import StartWindows, WindowConfig, draw_windows, listening_in
 from training.standing import anchors
 from training.stress.config import StressConfig
-from training.stress.histories import CASES, Hostile, hostile_histories
+from training.stress.histories import Hostile, hostile_histories
 from training.stress.measure import Swings, stand_ins, true_swings
 from training.stress.songs import HostileSongs, hostile_songs
 from training.stress.subject import Models, Subject
@@ -69,7 +69,7 @@ class Trials:
 
 def song_total(test_count: int, config: StressConfig) -> int:
     """Return how many songs are played to so many test listeners and to all hostile ones."""
-    hostile = len(CASES) * len(Mode) * len(Population) * config.draws
+    hostile = len(config.cases) * len(Mode) * len(Population) * config.draws
     return config.song_count * (3 * test_count * _rounds(test_count, config) + 2 * hostile)
 
 
@@ -121,7 +121,9 @@ def hostile_trials(
     """Return what is played to invented listeners."""
     rng = np.random.default_rng([seed, 2])
     songs = hostile_songs(material.catalogue.songs, material.embeddings, material.heard, rng)
-    hostile = hostile_histories(songs.ordinary, songs.far, subject.context, draws=config.draws, rng=rng)
+    hostile = hostile_histories(
+        config.cases, songs.ordinary, songs.far, subject.context, draws=config.draws, rng=rng
+    )
     start = Start(listening=hostile.listening, truth=None, state=None)  # far songs have no truth to walk beside
     said, reported = anchors(hostile.listening, np.broadcast_to(_SILENT, (len(hostile.case), 2)))
     state = None

@@ -13,7 +13,7 @@ from training.stress.tolerated import Tightened
 from training.stress.trials import Trials, hostile_trials, typical_trials
 from training.stress.verdict import WorldFacts
 
-CONFIG = small_run.PRESET.stress
+CONFIG = small_run.STRESS
 WORLD = WorldFacts(
     error=(0.02, 0.03), persistence_error=(0.03, 0.05), listener_mean_error=(0.04, 0.04), song_order=(0.6, 0.7)
 )

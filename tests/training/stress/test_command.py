@@ -36,7 +36,7 @@ def judge(home: Path, version: str, seed: int = 0, **config) -> tuple[Judged, st
         home / "logs" / "small",
         repository=Repository(home / "bundles"),
         preset=small_run.PRESET,
-        config=replace(small_run.PRESET.stress, **config),
+        config=replace(small_run.STRESS, **config),
         seed=seed,
         out=home / "stress",
         now=NOW,

@@ -16,7 +16,7 @@ POPULATIONS_AND_MODES = len(Population) * len(Mode)
 
 @pytest.fixture(scope="module")
 def made() -> Hostile:
-    return hostile_histories(SONGS, FAR, CONTEXT, draws=2, rng=np.random.default_rng(0))
+    return hostile_histories(CASES, SONGS, FAR, CONTEXT, draws=2, rng=np.random.default_rng(0))
 
 
 def histories_of(made: Hostile, name: str) -> Listening:
@@ -105,7 +105,7 @@ def test_contradictory_reports_jump_from_song_to_song(made: Hostile):
 
 def test_the_same_generator_gives_the_same_histories():
     first, again = (
-        hostile_histories(SONGS, FAR, CONTEXT, draws=1, rng=np.random.default_rng(7)) for _ in range(2)
+        hostile_histories(CASES, SONGS, FAR, CONTEXT, draws=1, rng=np.random.default_rng(7)) for _ in range(2)
     )
 
     assert np.array_equal(first.listening.song, again.listening.song)
