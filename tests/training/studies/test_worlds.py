@@ -13,6 +13,7 @@ from training.platform.perturbations import read_perturbations
 from training.studies.cache import plain_records
 from training.studies.cells import Cell, Records
 from training.studies.contenders import COPYCAT, OUR_DPO
+from training.studies.policy_runs import BELIEVER, ORACLE, RANDOM
 from training.studies.scales import Scale
 from training.studies.worlds import World, Worlds, every_perturbation
 from training.studies.worlds_tables import world_tables
@@ -55,7 +56,7 @@ def test_a_cell_judges_every_policy_by_the_truth():
 
     plain_records(CELL, records)  # refuses NaN
     assert COPYCAT not in judged
-    assert {"Random", "Copycat re-ranked by the truth", "Copycat re-ranked by a Kalman filter"} < judged
+    assert {RANDOM, ORACLE, BELIEVER} < judged
     assert {row["group"] for row in records["gains"]} == {"all", "population consumer", "population clinical"}
     assert {row["policy"] for row in records["diversity"]} == judged | {COPYCAT}
 
@@ -67,7 +68,7 @@ def test_the_oracle_gains_and_chance_does_not():
         if (row["group"], row["signal"]) == ("all", "valence")
     }
 
-    assert gained["Copycat re-ranked by the truth"] > max(0, gained["Random"])
+    assert gained[ORACLE] > max(0, gained[RANDOM])
 
 
 @pytest.mark.prove
