@@ -13,6 +13,7 @@ truth (docs/decisions/intervals.md).
 Legend: E predictions · H steps · T tokens of all listeners · L labels
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,12 +25,13 @@ from models.affect import SIGNALS, Signal
 from models.calibration import Calibration
 from models.errors import DataError
 from models.listening import NO_SONG
-from training.imagining import Imagined, imagine_logged
+from training.imagining import Imagined, imagine_logged, joined, observed_only
 from training.prediction import predict_histories
 from training.splits import Split
 from training.tasks import Advance
 from training.trained import WorldOver
 from training.windows import Histories
+from training.world_model import Bootstrap
 
 LEVEL: Final = 0.9
 HORIZON: Final = 20
@@ -44,20 +46,36 @@ def calibrate_world(
     histories: Histories,
     world: WorldOver,
     split: Split,
+    bootstraps: Sequence[Bootstrap],
     *,
     lookback: int,
     advance: Advance = lambda _: None,
 ) -> Calibration:
-    """Return the calibration of an ensemble: widths rest on validation listeners, their growth on training ones.
+    """Return the calibration of an ensemble, on every listener who is a stranger to it or to some of its members.
+
+    Args:
+        histories: whose targets are the labels.
+        world: the ensemble.
+        split: its validation listeners are strangers to all members.
+        bootstraps: one for each member, in order. A training listener's songs are predicted by those members alone
+            who know nothing of that listener: a little worse than by all, so widths err on the wide side.
+        lookback: how many tokens the models are shown.
+        advance: told from how many more plays songs were rolled.
 
     Raises:
-        DataError: no validation listener has a label of some calibrated signal.
+        DataError: nobody has a label of some calibrated signal.
     """
     imagined = imagine_logged(
         histories, world, split.validation, lookback=lookback, step_count=HORIZON, advance=advance
     )
-    seen = predict_histories(world.ensemble.members, histories, split.train, lookback=lookback).mean(axis=0)
-    return calibrate(imagined, error_growth(histories, seen, split.train, imagined))
+    each = predict_histories(world.ensemble.members, histories, split.train, lookback=lookback)  # (M, T, 4)
+    strange = np.zeros(each.shape[:2], bool)
+    for number, bootstrap in enumerate(bootstraps):
+        strange[number, histories.tokens_of(bootstrap.strangers)] = True
+    predicted = np.where(strange[..., None], each, 0.0).sum(axis=0) / np.maximum(strange.sum(axis=0), 1)[:, None]
+    left_out = np.unique(np.concatenate([bootstrap.strangers for bootstrap in bootstraps]))
+    growth = error_growth(histories, predicted, left_out, imagined)
+    return calibrate(joined([imagined, observed_only(histories, predicted, left_out)]), growth)
 
 
 def calibrate(
@@ -112,8 +130,7 @@ def error_growth(
     Args:
         histories: whose targets are the labels.
         predicted: from observed histories; only the given listeners' rows are read.
-        listeners: for the first slope. They may have trained the models: only the shape of the widths rests on
-            them, not the promise.
+        listeners: for the first slope.
         imagined: for the second slope.
     """
     rows = histories.tokens_of(listeners)

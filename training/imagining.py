@@ -91,7 +91,7 @@ def imagine_logged(
         part = rolls.take(slice(begin, begin + _ROLLS_AT_ONCE))
         parts += _roll(histories, world, part, lookback=lookback, step_count=step_count)
         advance(len(part))
-    return _joined(parts)
+    return joined(parts)
 
 
 def _rolls(histories: Histories, listeners: Int[ndarray, " n"]) -> _Rolls:
@@ -162,7 +162,30 @@ def _before(
     return rows, features, length
 
 
-def _joined(parts: Sequence[Imagined]) -> Imagined:
+def observed_only(
+    histories: Histories, predicted: Float[ndarray, "T 4"], listeners: Int[ndarray, " n"]
+) -> Imagined:
+    """Return predictions of every song from what was observed: step 1, with nothing imagined.
+
+    Args:
+        histories: whose targets are the labels.
+        predicted: in `Signal` order; only the rows of the listeners' plays are read.
+        listeners: whose songs.
+    """
+    tokens = histories.tokens_of(listeners)
+    owner = np.repeat(listeners, histories.token_counts[listeners])
+    is_play = histories.song_row[tokens] != NO_SONG
+    token = tokens[is_play]
+    return Imagined(
+        listener=owner[is_play],
+        token=token,
+        step=np.ones(len(token), np.int64),
+        predicted=predicted[token],
+        label=histories.targets[token],
+    )
+
+
+def joined(parts: Sequence[Imagined]) -> Imagined:
     """Return the predictions of all parts."""
     if not parts:
         nothing, none = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)

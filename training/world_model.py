@@ -254,8 +254,7 @@ def train_ensemble(
     The same seed gives the same members, however many processes they are trained in.
     """
     tasks = [
-        _Member(histories, split, feature_names, preset, np.random.SeedSequence([seed, number]))
-        for number in range(preset.member_count)
+        _Member(histories, split, feature_names, preset, each) for each in _member_seeds(seed, preset.member_count)
     ]
     return map_tasks(_train_member, tasks, processes=processes, advance=advance)
 
@@ -271,31 +270,54 @@ class _Member:
 
 def _train_member(task: _Member, advance: Advance) -> TrainedWorldModel[WorldModel]:
     rng = np.random.default_rng(task.seed)
-    drawn = rng.choice(task.split.train, len(task.split.train))
+    bootstrap = draw_bootstrap(task.split, rng)
     return train_world_model(
         task.histories,
-        judged_by_left_out(task.split, drawn, rng),
+        bootstrap.judged(task.split),
         feature_names=task.feature_names,
         architecture=task.preset.architecture,
         config=task.preset.training,
         rng=rng,
-        listeners=drawn,
+        listeners=bootstrap.drawn,
         advance=advance,
     )
 
 
-def judged_by_left_out(split: Split, drawn: Int[ndarray, " n"], rng: np.random.Generator) -> Split:
-    """Return the split with training listeners whom a bootstrap left out in the place of the validation listeners.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bootstrap:
+    """What becomes of the training listeners in one member."""
 
-    About a third are left out, and as many of them are drawn as there are validation listeners. They choose a
-    member's checkpoint, so that validation listeners are strangers to the ensemble and may calibrate it
-    (docs/decisions/intervals.md). Where the bootstrap left nobody out, the split stays as it is.
-    """
+    drawn: Int[ndarray, " n"]
+    """It is fitted to them; some come more than once, about a third not at all."""
+    judges: Int[ndarray, " j"]
+    """Of those left out, as many as there are validation listeners: they choose its checkpoint."""
+    strangers: Int[ndarray, " s"]
+    """The rest of those left out: it knows nothing of them."""
+
+    def judged(self, split: Split) -> Split:
+        """Return the split with the judges as validation listeners; the split itself where nobody was left out.
+
+        So validation listeners are strangers to the whole ensemble, and may calibrate it
+        (docs/decisions/intervals.md).
+        """
+        return replace(split, validation=self.judges) if len(self.judges) else split
+
+
+def draw_bootstrap(split: Split, rng: np.random.Generator) -> Bootstrap:
+    """Return a bootstrap of the training listeners."""
+    drawn = rng.choice(split.train, len(split.train))
     left_out = np.setdiff1d(split.train, drawn)
-    if not len(left_out):
-        return split
-    judges = rng.choice(left_out, min(len(left_out), len(split.validation)), replace=False)
-    return replace(split, validation=np.sort(judges))
+    judges = np.sort(rng.choice(left_out, min(len(left_out), len(split.validation)), replace=False))
+    return Bootstrap(drawn=drawn, judges=judges, strangers=np.setdiff1d(left_out, judges))
+
+
+def ensemble_bootstraps(split: Split, *, seed: int, member_count: int) -> list[Bootstrap]:
+    """Return the bootstraps that `train_ensemble` draws of the same split with the same seed."""
+    return [draw_bootstrap(split, np.random.default_rng(each)) for each in _member_seeds(seed, member_count)]
+
+
+def _member_seeds(seed: int, member_count: int) -> list[np.random.SeedSequence]:
+    return [np.random.SeedSequence([seed, number]) for number in range(member_count)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

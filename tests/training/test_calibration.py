@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from models.affect import Signal
 from models.errors import DataError
 from models.listening import NO_SONG
+from tests.training import small_run
 from tests.training.invented import invent_histories
 from training.calibration import (
     HORIZON,
     calibrate,
+    calibrate_world,
     conformal_width,
     coverage_by_listener,
     error_growth,
@@ -21,6 +23,7 @@ from training.calibration import (
 )
 from training.imagining import Imagined
 from training.windows import Histories
+from training.world_model import ensemble_bootstraps
 
 
 def errors_of(listener_count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -221,3 +224,16 @@ def test_growth_is_also_what_the_same_label_loses_when_songs_before_it_are_imagi
     growth = error_growth(histories, histories.targets, np.arange(200), imagined)
 
     np.testing.assert_allclose(growth[[0, 2, 3]], 0.01 / np.mean([0.04, 0.04, 0.04]), atol=1e-5)
+
+
+def test_an_ensemble_is_calibrated_on_everybody_who_is_a_stranger_to_some_of_it():
+    made = small_run.material()
+    bootstraps = ensemble_bootstraps(made.split, seed=0, member_count=small_run.PRESET.world.member_count)
+
+    calibration = calibrate_world(
+        made.histories, small_run.world(), made.split, bootstraps, lookback=small_run.PRESET.lookback
+    )
+
+    left_out = set(np.concatenate([each.strangers for each in bootstraps]))
+    assert calibration.listener_count == len(left_out) + len(made.split.validation)
+    assert calibration.horizon == HORIZON

@@ -24,7 +24,8 @@ from training.world_model import (
     TrainedWorldModel,
     WorldPreset,
     WorldTrainingConfig,
-    judged_by_left_out,
+    draw_bootstrap,
+    ensemble_bootstraps,
     train_ensemble,
     train_world_model,
 )
@@ -138,22 +139,33 @@ def test_members_differ():
     assert not torch.equal(one.model.encoder.begin, other.model.encoder.begin)
 
 
-def test_a_member_is_chosen_by_training_listeners_it_never_met():
+def test_a_member_is_chosen_by_training_listeners_it_was_not_fitted_to():
     """So validation listeners are strangers to an ensemble, and may calibrate its intervals."""
     split = split_listeners(np.arange(100), np.random.default_rng(0))
-    rng = np.random.default_rng(1)
-    drawn = rng.choice(split.train, len(split.train))
 
-    judges = judged_by_left_out(split, drawn, rng).validation
+    bootstrap = draw_bootstrap(split, np.random.default_rng(1))
 
-    assert len(judges) == len(split.validation)
-    assert set(judges) <= set(split.train) - set(drawn)
+    assert len(bootstrap.drawn) == len(split.train)
+    assert len(bootstrap.judges) == len(split.validation)
+    parts = [set(bootstrap.drawn), set(bootstrap.judges), set(bootstrap.strangers)]
+    assert set.union(*parts) == set(split.train)
+    assert sum(map(len, parts)) == len(split.train)
+    assert bootstrap.judged(split).validation is bootstrap.judges
 
 
 def test_where_a_bootstrap_leaves_nobody_out_validation_listeners_choose():
+    split = Split(train=np.array([4]), validation=np.array([1]), test=np.array([2]))
+
+    assert draw_bootstrap(split, np.random.default_rng(1)).judged(split) is split
+
+
+def test_the_bootstraps_of_an_ensemble_can_be_drawn_again():
     split = split_listeners(np.arange(100), np.random.default_rng(0))
 
-    assert judged_by_left_out(split, split.train, np.random.default_rng(1)) is split
+    first, again = (ensemble_bootstraps(split, seed=3, member_count=2) for _ in range(2))
+
+    assert [each.drawn.tolist() for each in first] == [each.drawn.tolist() for each in again]
+    assert first[0].drawn.tolist() != first[1].drawn.tolist()
 
 
 def test_progress_is_told_in_tokens():

@@ -50,6 +50,7 @@ from training.studies.statistics import spread
 from training.studies.strangers import Strangers
 from training.tasks import Advance
 from training.trained import WorldOver
+from training.world_model import ensemble_bootstraps
 
 NAMES: Final = tuple(SIGNALS[signal] for signal in CALIBRATED)
 EVERYBODY: Final = "all"
@@ -96,7 +97,10 @@ class Coverage:
             rng=np.random.default_rng([_SPLIT_SEED, split, 0]),
         )
         world = train_world(material, preset, seed=split, advance=advance)
-        calibration = calibrate_world(material.histories, world, material.split, lookback=preset.lookback)
+        bootstraps = ensemble_bootstraps(material.split, seed=split, member_count=preset.world.member_count)
+        calibration = calibrate_world(
+            material.histories, world, material.split, bootstraps, lookback=preset.lookback
+        )
         strangers = Strangers.of(material, count=self.stranger_count, seed=_STRANGERS_SEED + split)
         unseen = imagine_logged(
             strangers.histories,
