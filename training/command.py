@@ -46,6 +46,7 @@ from training.stages import (
     song_order,
     start_of,
 )
+from training.stress.config import StressConfig
 from training.stress.derive import derived_table
 from training.stress.stress import stress_test
 from training.stress.subject import Subject, over_any
@@ -68,6 +69,7 @@ def train_bundle(
     utility_in: Callable[[Scales], LinearUtility | TargetUtility],
     recipe: PairRecipe,
     decoder_in: Callable[[LinearUtility | TargetUtility], Decoder],
+    stress: StressConfig,
     seed: int,
     space: str | None,
     held_out: Collection[str],
@@ -84,6 +86,7 @@ def train_bundle(
         utility_in: gives the utility in units of the measured spreads.
         recipe: how preference pairs are found.
         decoder_in: gives the order in which the policy's songs come before the guardrails, by what they are worth.
+        stress: how much the stress test tries, and what must hold.
         seed: the same one gives the same numbers.
         space: the embedding space; the log's first when None.
         held_out: ids of listeners who are kept out of everything.
@@ -169,7 +172,7 @@ def train_bundle(
             decoder=decoder,
             utility=utility,
         )
-        table, tightened = derived_table(subject, material, preset.windows, preset.stress, stream(7))
+        table, tightened = derived_table(subject, material, preset.windows, stress, stream(7))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
         if decoder != POLICY_ORDER:
@@ -222,9 +225,9 @@ def train_bundle(
                 song_order=order,
             ),
             windows=preset.windows,
-            config=preset.stress,
+            config=stress,
             seed=seed,
-            advance=stages.stage("stress", total=song_total(len(split.test), preset.stress), unit="songs"),
+            advance=stages.stage("stress", total=song_total(len(split.test), stress), unit="songs"),
         )
     evaluation = plain(
         {
