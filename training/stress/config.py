@@ -50,9 +50,9 @@ class StressConfig:
 
     song_count: int = 20
     """Songs of every rollout."""
-    typical_rollouts: int = 100
+    typical_rollouts: int = 200
     """Rollouts of typical listeners, at most; whole rounds over the test listeners, at least one."""
-    derivation_starts: int = 500
+    derivation_starts: int = 1000
     """Situations of training and validation listeners from which limits are read, at most."""
     derivation_songs: int = 5
     """Songs that each of them is followed for."""
