@@ -15,6 +15,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; display: block; overflow-x: auto; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #d9dee6; text-align: right; vertical-align: top; }
 th { background: #f3f5f8; } td.word, th.word { text-align: left; } td.word { min-width: 9rem; }
+td.number { background: linear-gradient(to right, #dbe7f7 var(--size), transparent var(--size)); }
 p.note { color: #4a5563; font-size: .9rem; } td.none { color: #8a94a3; }
 @media print { body { margin: 0; max-width: none; } }
 """
@@ -88,11 +89,12 @@ def _gate_table(gates: tuple[Gate, ...]) -> Table:
 
 def _table(table: Table) -> str:
     words = [all(isinstance(row[place], str) for row in table.rows) for place in range(len(table.header))]
+    largest = [
+        max((abs(cell) for cell in column if isinstance(cell, float)), default=0.0)
+        for column in zip(*table.rows, strict=True)
+    ]
     head = "".join(f"<th{_word(word)}>{escape(name)}</th>" for name, word in zip(table.header, words, strict=True))
-    body = "\n".join(
-        "<tr>" + "".join(_cell(cell, word=word) for cell, word in zip(row, words, strict=True)) + "</tr>"
-        for row in table.rows
-    )
+    body = "\n".join("<tr>" + "".join(map(_cell, row, largest)) + "</tr>" for row in table.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
@@ -100,9 +102,13 @@ def _word(word: object) -> str:
     return ' class="word"' if word else ""
 
 
-def _cell(cell: Cell, *, word: bool) -> str:
+def _cell(cell: Cell, largest: float) -> str:
+    """Return one entry; a number is drawn as a bar as well, as long as it is large in its column."""
     if cell is None:
         return '<td class="none">not known</td>'
-    text = cell if isinstance(cell, str) else f"{cell:.4f}".rstrip("0").rstrip(".")
-    kind = "failed" if cell == "FAILED" else "word" if word else ""
-    return f'<td class="{kind}">{escape(text)}</td>' if kind else f"<td>{escape(text)}</td>"
+    if isinstance(cell, str):
+        kind = "failed" if cell == "FAILED" else "word"
+        return f'<td class="{kind}">{escape(cell)}</td>'
+    size = 100 * abs(cell) / largest if largest else 0
+    shown = f"{cell:.4f}".rstrip("0").rstrip(".")
+    return f'<td class="number" style="--size:{size:.0f}%">{shown}</td>'

@@ -43,6 +43,7 @@ def tables_of(
     return (
         _hostile_table(trials.hostile, config.cases),
         _rung_table(trials.hostile, config.cases),
+        _hostile_by_listener(trials.hostile),
         _typical_table(trials.typical, trials.table),
         _over_time(trials.typical, config),
         *_gain_table(trials.typical, facts),
@@ -153,6 +154,41 @@ def _rung_table(hostile: Hostiles, cases: Sequence[Case]) -> Table:
             "case",
             *(rung.value for rung in Rung),
             *("past a limit, without", "far songs, without", "distinct, without", "distinct, with"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _hostile_by_listener(hostile: Hostiles) -> Table:
+    free, guarded = hostile.policy, hostile.guarded
+    rows: list[tuple[Cell, ...]] = []
+    for population in Population:
+        for mode in Mode:
+            chosen = (guarded.rollouts.population == population) & (guarded.rollouts.mode == mode)
+            if chosen.any():
+                rows.append(
+                    (
+                        f"{population.label}, {mode.label}",
+                        *(_largest(each.rollouts.step[chosen][..., 1]) for each in (free, guarded)),
+                        *(_largest_effect(each, chosen) for each in (free, guarded)),
+                        *(_meaningful(each, chosen) for each in (free, guarded)),
+                        *(_number(against_limits(each.rollouts)[chosen].mean()) for each in (free, guarded)),
+                        _number(on_rung(guarded.rollouts, *BELOW_POLICY)[chosen].mean()),
+                    )
+                )
+    return Table(
+        title="Hostile histories, by population and mode",
+        note="All cases together: largest predicted and true swings of arousal, share of meaningful steps, share "
+        "of songs against which an affect rule speaks; steps answered below the policy's rungs under guardrails.",
+        header=(
+            *("listeners", "predicted, without", "predicted, with", "true, without", "true, with"),
+            *(
+                "meaningful, without",
+                "meaningful, with",
+                "past a limit, without",
+                "past a limit, with",
+                "fallback",
+            ),
         ),
         rows=tuple(rows),
     )
