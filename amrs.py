@@ -245,8 +245,8 @@ def stress(
     """Judge a sealed bundle by its own graphs: a failure, which gives status 1, forbids its promotion."""
     from models.repository import Repository
     from training.presets import preset_named
-    from training.stress.config import config_named
     from training.stress.command import find_log, show_sealed, stress_bundle
+    from training.stress.config import config_named
 
     home = Path(os.environ.get("AMRS_HOME", "var"))
     repository, out = Repository(home / "bundles"), home / "stress"
