@@ -6,7 +6,7 @@ best epoch of each signal on validation listeners; songs are ordered by the one 
 log → material of the split → a contender's training → its scores on the test listeners → records.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -182,7 +182,7 @@ class NewSongs:
     Two rows: test listeners' plays of songs that training never heard of, and their plays of all others.
     """
 
-    name: str = "songs held out"
+    name: str = "a fifth of the songs held out"
     space: str | None = None
 
     def records(self, bench: Bench) -> Records:
@@ -199,6 +199,8 @@ class NewSongs:
         for name, plays, songs in ((NEW_SONGS, is_new, new), (OLD_SONGS, ~is_new, ~new)):
             targets = np.where(plays[:, None], bench.targets, np.float32(np.nan))
             scores += score_rows(name, predicted, targets)
+            if bench.material.truth is not None:
+                scores += _observed_ceiling(bench.material, bench.material.truth, OWN_CEILINGS[name], songs)
             question = bench.question(songs)
             if question is not None:
                 order += model_order(name, trained.model, bench.material, question, lookback=lookback)
@@ -229,13 +231,17 @@ class References:
             return {"scores": scores}
         order = [*model_order(LINEAR_ALONE, linear, material, question, lookback=lookback)]
         order += reference_order(material, material.truth, question)
-        return {"scores": [*scores, *_ceilings(material, material.truth)], "song_order": order}
+        scores += _observed_ceiling(material, material.truth, OBSERVED_CEILING)
+        scores += _latent_ceiling(material, material.truth)
+        return {"scores": scores, "song_order": order}
 
 
+OBSERVED_CEILING: Final = "best from the observed history"
 NEW_SONGS: Final = "new songs"
 OLD_SONGS: Final = "songs trained on, beside the new ones"
+OWN_CEILINGS: Final = {name: f"{OBSERVED_CEILING}, {name}" for name in (OLD_SONGS, NEW_SONGS)}
+"""What could be predicted of the plays of each kind of song."""
 LINEAR_ALONE: Final = "linear part alone"
-OBSERVED_CEILING: Final = "best from the observed history"
 LATENT_CEILING: Final = "knows the latent state"
 
 
@@ -294,17 +300,28 @@ def _read_anew(bench: Bench, *, known: Bool[ndarray, " N"] | None) -> Material:
     return replace(material, heard=heard, reading=reading, histories=histories)
 
 
-def _ceilings(material: Material, truth: Truth) -> Sequence[Row]:
-    """Return the scores of the two predictors that know the platform, over the test listeners' labels."""
-    simulation = truth.simulation
-    labels = observed_labels(simulation)
-    tested = np.isin(simulation.schedule.listener_of_play, material.listener_rows[material.split.test])
+def _observed_ceiling(
+    material: Material, truth: Truth, name: str, songs: Bool[ndarray, " N"] | None = None
+) -> Iterator[Row]:
+    """Yield the scores of the best predictor from the observed history, over the labels of some or all songs."""
+    observed = filter_observed(truth.simulation)
+    labels = _test_labels(material, truth)
+    if songs is not None:
+        labels[~songs[truth.simulation.song]] = np.nan
+    yield from score_rows(name, observed.with_song, labels, hidden=observed.without_song)
+
+
+def _latent_ceiling(material: Material, truth: Truth) -> Iterator[Row]:
+    """Yield the scores of the predictor that knows the true state."""
+    yield from score_rows(LATENT_CEILING, latent_predictions(truth.simulation), _test_labels(material, truth))
+
+
+def _test_labels(material: Material, truth: Truth) -> Float[ndarray, "P 4"]:
+    """Return the labels of the platform's plays; NaN where nobody of the test listeners gave one."""
+    labels = observed_labels(truth.simulation)
+    tested = np.isin(truth.simulation.schedule.listener_of_play, material.listener_rows[material.split.test])
     labels[~tested] = np.nan
-    observed = filter_observed(simulation)
-    return [
-        *score_rows(OBSERVED_CEILING, observed.with_song, labels, hidden=observed.without_song),
-        *score_rows(LATENT_CEILING, latent_predictions(simulation), labels),
-    ]
+    return labels
 
 
 def _refuse_silence(material: Material) -> None:

@@ -118,9 +118,10 @@ def paper_table(
     lines: list[tuple[Value, ...]] = []
     for row in present:
         fields = [_field(scores, row, base, column) for column in COLUMNS]
-        lines.append((row, "ours", *fields, ranks.get(row), _split_count(scores, row)))
+        rank = f"{ranks[row]:.2f}" if row in ranks else None
+        lines.append((row, "ours", *fields, rank, _split_count(scores, row)))
         if row in paper:
-            lines.append(("", "paper", *paper[row], None, 10.0))
+            lines.append(("", "paper", *paper[row], None, _PAPER_SPLITS))
     return ResultTable(
         name=name,
         title=title,
@@ -131,6 +132,8 @@ def paper_table(
         note=" ".join(filter(None, [_PAPER_NOTE, note, _gaps(scores, present)])),
     )
 
+
+_PAPER_SPLITS: Final = 10
 
 _PAPER_NOTE: Final = (
     "Mean (SD) over splits by listener, whole histories of test listeners, each signal at its best validation "
@@ -177,16 +180,26 @@ def differences_table(results: Results, *, name: str, rows: Sequence[str], base:
     )
 
 
-def share_table(results: Results, *, name: str, rows: Sequence[str], ceiling: str) -> ResultTable:
+def share_table(
+    results: Results, *, name: str, rows: Sequence[str], ceiling: str, own: Mapping[str, str] | None = None
+) -> ResultTable:
     """Return each row's headline scores, and their share of the observable ceiling on the splits both have.
 
     The share of an AUC is that of its excess over one half.
+
+    Args:
+        results: the cells that are done.
+        name: of the table.
+        rows: from top to bottom; those that are missing are left out.
+        ceiling: the row of which shares are told.
+        own: another such row for rows that are judged by other labels.
     """
     scores = scores_of(results)
     lines: list[tuple[Value, ...]] = []
     for row in [each for each in rows if each in scores.rows()]:
         shown = [column.shown(list(_of(scores, row, column).values())) for column in HEADLINE]
-        shares = [_share(scores, row, ceiling, column) for column in HEADLINE]
+        best = (own or {}).get(row, ceiling)
+        shares = [_share(scores, row, best, column) for column in HEADLINE]
         lines.append((row, *shown, *shares, _split_count(scores, row)))
     header = (
         "",
@@ -201,8 +214,8 @@ def share_table(results: Results, *, name: str, rows: Sequence[str], ceiling: st
         rows=tuple(lines),
         note=(
             f"The ceiling is “{ceiling}”: a Kalman filter that knows the platform's constants and every song's "
-            "true content, on the same test listeners. Shares are ratios of means over splits; of an AUC, above "
-            "one half."
+            "true content, on the labels that the row is judged by. Shares are ratios of means over splits; of an "
+            "AUC, above one half."
         ),
     )
 
@@ -374,9 +387,8 @@ def _ranks(scores: Numbers, rows: Sequence[str]) -> dict[str, float]:
     return dict(zip(rows, mean_ranks(losses).tolist(), strict=True))
 
 
-def _split_count(scores: Numbers, row: str) -> float | None:
-    counts = [len(_of(scores, row, column)) for column in COLUMNS]
-    return float(max(counts)) if any(counts) else None
+def _split_count(scores: Numbers, row: str) -> int | None:
+    return max(len(_of(scores, row, column)) for column in COLUMNS) or None
 
 
 def _share(scores: Numbers, row: str, ceiling: str, column: Measure) -> str | None:

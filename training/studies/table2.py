@@ -17,9 +17,8 @@ from training.studies.cells import Cell, Figure, Records, Results, ResultTable
 from training.studies.prediction_runs import (
     LATENT_CEILING,
     LINEAR_ALONE,
-    NEW_SONGS,
     OBSERVED_CEILING,
-    OLD_SONGS,
+    OWN_CEILINGS,
     Contender,
     Network,
     NewSongs,
@@ -143,7 +142,7 @@ class Table2:
         """Return the paper's table, its tests, the shares of the ceiling, and what songs do."""
         configurations = [each.name for each in CONFIGURATIONS]
         alone = PapersInputs().name
-        rows = [*_REFERENCES, alone, *configurations, OLD_SONGS, NEW_SONGS, OBSERVED_CEILING, LATENT_CEILING]
+        rows = [*_REFERENCES, alone, *configurations, *OWN_CEILINGS, OBSERVED_CEILING, LATENT_CEILING]
         return [
             paper_table(
                 results,
@@ -157,7 +156,13 @@ class Table2:
             differences_table(
                 results, name="table2-tests", rows=[*configurations, alone, *_REFERENCES], base=DEPLOYED.name
             ),
-            share_table(results, name="table2-references", rows=rows, ceiling=OBSERVED_CEILING),
+            share_table(
+                results,
+                name="table2-references",
+                rows=rows,
+                ceiling=OBSERVED_CEILING,
+                own=OWN_CEILINGS,
+            ),
             order_table(results, name="table2-song-order", rows=[*_ORDERS, *rows]),
             candidate_table(results, name="table2-candidate", rows=rows),
         ]

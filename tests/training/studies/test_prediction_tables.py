@@ -59,7 +59,7 @@ def test_a_field_is_the_mean_and_the_sd_over_splits():
     assert fields(table.rows[0], table)["valence R² (%)"] == "40.0 (2.0)"
     assert fields(table.rows[0], table)["valence MSE"] == "0.036 (0.001)"
     assert fields(table.rows[0], table)["rating AUC (%)"] == "70.0 (0.0)"
-    assert fields(table.rows[0], table)["splits"] == 3.0
+    assert fields(table.rows[0], table)["splits"] == 3
 
 
 def test_the_papers_fields_stand_below():
@@ -82,8 +82,8 @@ def test_ranks_count_the_splits_that_all_rows_share():
     """Two columns of ranks would do: late is first everywhere, base second, worse third."""
     table = made(("base", "worse", "late", "never ran"))
 
-    assert [fields(row, table)["mean rank"] for row in table.rows] == [2.0, 3.0, 1.0]
-    assert [fields(row, table)["splits"] for row in table.rows] == [3.0, 3.0, 2.0]
+    assert [fields(row, table)["mean rank"] for row in table.rows] == ["2.00", "3.00", "1.00"]
+    assert [fields(row, table)["splits"] for row in table.rows] == [3, 3, 2]
 
 
 def test_a_score_that_some_splits_lack_is_told():
@@ -116,6 +116,13 @@ def test_shares_are_ratios_of_means_and_of_an_auc_above_one_half():
 
     assert table.rows[0][place : place + 4] == ("80", "67", "80", "80")
     assert table.rows[1][place : place + 4] == ("100", "100", "100", "100")
+
+
+def test_a_row_judged_by_other_labels_has_a_ceiling_of_its_own():
+    table = share_table(RESULTS, name="t", rows=("base",), ceiling="ceiling", own={"base": "late"})
+
+    assert table.rows[0][5] == "80"
+    assert table.rows[0][7:9] == ("80", "80")
 
 
 def test_a_ceiling_below_chance_has_no_share():

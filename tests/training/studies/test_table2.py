@@ -16,7 +16,13 @@ from training.studies.table2 import CONFIGURATIONS, DEPLOYED, Table2
 
 STUDY = Table2()
 TINY = Scale(name="tiny", preset=small_run.PRESET, splits=1, seeds=1)
-FEW = (DEPLOYED.name, "Transformer MERT + PE", "paper's inputs alone", "songs held out", "references")
+FEW = (
+    DEPLOYED.name,
+    "Transformer MERT + PE",
+    "paper's inputs alone",
+    "a fifth of the songs held out",
+    "references",
+)
 
 
 def run(cell: Cell, log: Path) -> Records:
@@ -69,7 +75,7 @@ def test_ranks_are_of_the_configurations_that_ran(results: Results):
     made = table(results, "table2")
     ranks = [row[made.header.index("mean rank")] for row in made.rows if row[1] == "ours"]
 
-    assert sum(float(rank) for rank in ranks if rank is not None) == pytest.approx(3.0)
+    assert sum(float(str(rank)) for rank in ranks) == pytest.approx(3.0)
 
 
 def test_references_and_songs_never_trained_on_have_their_rows(results: Results):
@@ -142,7 +148,7 @@ def test_every_contender_is_judged_by_the_same_labels(results: Results):
         row["labels"]
         for cell, records in results
         for row in records["scores"]
-        if row["signal"] == "engagement" and cell.text("contender") != "songs held out"
+        if row["signal"] == "engagement" and cell.text("contender") != "a fifth of the songs held out"
     }
 
     assert len(labels) == 1
