@@ -88,8 +88,8 @@ class StressConfig:
 
 STANDARD: Final = StressConfig()
 """For logs of the paper's size."""
-QUICK: Final = StressConfig(typical_rollouts=30, derivation_starts=300)
-"""For a small platform: hostile histories are the same."""
+QUICK: Final = StressConfig(song_count=8, typical_rollouts=30, derivation_starts=150)
+"""For a first bundle within minutes: hostile histories are the same, followed over a session."""
 
 
 def config_named(preset: str) -> StressConfig:
