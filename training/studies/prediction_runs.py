@@ -43,7 +43,11 @@ SPLITS_SEED: Final = 0
 """Every contender of every table is judged on the splits that this seed draws."""
 _NEW_SONGS: Final = 0.2
 """The share of the catalogue that training never hears of, where songs are held out as well."""
-_SPLIT, _TRAINING, _SONGS, _HELD_OUT = range(4)
+_FROM_NOTHING_EPOCHS: Final = 1.5
+_FROM_NOTHING_RATE: Final = 4.0
+"""Against the preset's, where no linear part knows most of it beforehand: on split 0 of the paper-sized platform of
+seed 0, the validation loss of valence is then .0292 for .0309, and of the rating .330 nats for .363."""
+_TRAINING, _SONGS, _HELD_OUT = range(1, 4)
 """The streams of randomness of one split."""
 
 
@@ -154,10 +158,10 @@ class PapersInputs:
 
     No linear part, no running means, no repeated report, no tags in the reading of songs, one head for all four
     signals; five windows of 50 to 1,000 tokens per listener. Feedback is standardised and songs are read through
-    principal components as always.
+    principal components as always. Nothing is known before training, so it is longer and in larger steps.
     """
 
-    name: str = "paper's inputs alone"
+    name: str = "the paper's inputs alone"
     space: str | None = None
 
     def records(self, bench: Bench) -> Records:
@@ -169,7 +173,15 @@ class PapersInputs:
             inputs=Inputs(extras=False),
             head=PlainHead,
         )
-        config = replace(bench.preset.training, lookback=windows.longest, windows=windows, linear=None)
+        usual = bench.preset.training
+        config = replace(
+            usual,
+            lookback=windows.longest,
+            windows=windows,
+            linear=None,
+            epochs=int(usual.epochs * _FROM_NOTHING_EPOCHS),
+            learning_rate=usual.learning_rate * _FROM_NOTHING_RATE,
+        )
         untagged = replace(bench, material=_read_anew(bench, known=None))
         trained = untagged.train(untagged.material.histories, architecture, config)
         return judged(self.name, trained, untagged, lookback=windows.longest)

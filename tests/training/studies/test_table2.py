@@ -19,7 +19,7 @@ TINY = Scale(name="tiny", preset=small_run.PRESET, splits=1, seeds=1)
 FEW = (
     DEPLOYED.name,
     "Transformer MERT + PE",
-    "paper's inputs alone",
+    "the paper's inputs alone",
     "a fifth of the songs held out",
     "references",
 )
@@ -82,7 +82,7 @@ def test_references_and_songs_never_trained_on_have_their_rows(results: Results)
     names = {row[0] for row in table(results, "table2-references").rows}
 
     assert {"persistence", "listener mean", "ridge on 14 hand-made features", "linear part alone"} <= names
-    assert {"new songs", "songs trained on, beside the new ones", "paper's inputs alone"} <= names
+    assert {"new songs", "songs trained on, beside the new ones", "the paper's inputs alone"} <= names
     assert {"best from the observed history", "knows the latent state"} <= names
 
 
