@@ -88,7 +88,7 @@ class StressConfig:
 
 STANDARD: Final = StressConfig()
 """For logs of the paper's size."""
-QUICK: Final = StressConfig(song_count=8, typical_rollouts=30, derivation_starts=150)
+QUICK: Final = StressConfig(song_count=8, typical_rollouts=30, derivation_starts=300)
 """For a first bundle within minutes: hostile histories are the same, followed over a session."""
 
 
