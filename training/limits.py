@@ -2,15 +2,18 @@
 
 A candidate *needs* a limit at least as wide as what it would do at its worst. A limit is a quantile of what
 Copycat's candidates need in logged situations, so it forbids the boldest of them; but never so tight that more
-than a few situations are left with hardly a song, for then everything would fall back and nothing be guarded.
+than a few situations are left with hardly a song, or hardly any without one on the policy's own two rungs, for
+then everything would fall back and nothing be guarded.
 
 Source: SAFETY, Rules. Reasons and numbers: docs/decisions/guardrail-limits.md.
 
-Legend: S situations · K candidates · N songs · G training songs · D width · P plays
+Legend: S situations · K candidates of the first rung · W of the wider one · N songs · G training songs · D width
+· P plays
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -71,12 +74,16 @@ class ProposedSteps:
     """What Copycat's candidates would do in S logged situations, session starts as often as in the log."""
 
     steps: Steps
+    """Of the candidates of the ladder's first two rungs, best first."""
     standing: Standing
+    first_count: int
+    """K, how many of them the first rung looks at."""
 
 
 def derive_limits(
     proposed: ProposedSteps,
     *,
+    share_emptied: float,
     support: Float[ndarray, "G D"],
     priors: dict[str, tuple[float, float]],
     approved: dict[str, tuple[str, ...]],
@@ -85,29 +92,39 @@ def derive_limits(
 
     Args:
         proposed: to training listeners.
+        share_emptied: at most this share of situations may be left by one rule without any candidate.
         support: the training songs in the support map.
         priors: `mean_reports`.
         approved: `approved_songs`.
     """
     distances = leave_one_out_distances(support)
     table = {
-        population.label: {mode.label: _limits(proposed, mode, strictness, distances) for mode in Mode}
+        population.label: {
+            mode.label: _limits(proposed, mode, strictness, share_emptied, distances) for mode in Mode
+        }
         for population, strictness in STRICTNESS.items()
     }
     return GuardrailTable(limits=table, prior=priors, approved=approved)
 
 
 def _limits(
-    proposed: ProposedSteps, mode: Mode, strictness: Strictness, distances: Float[ndarray, " G"]
+    proposed: ProposedSteps,
+    mode: Mode,
+    strictness: Strictness,
+    share_emptied: float,
+    distances: Float[ndarray, " G"],
 ) -> Limits:
     """Return the limits of one mode at one strictness."""
-    valence, arousal = proposed.steps.step.transpose(2, 0, 1)  # (S, K) each
+    valence, arousal = proposed.steps.step.transpose(2, 0, 1)  # (S, W) each
     doubt = CAUTION * proposed.steps.spread
     away = np.abs(proposed.steps.estimate[..., 1] - proposed.standing.anchor[:, None, 1])
 
-    def limit(needed: Float[ndarray, "S K"], *, against: bool = False) -> float:
+    def limit(needed: Float[ndarray, "S W"], *, against: bool = False) -> float:
         share = strictness.share_allowed_against if against else strictness.share_allowed
-        return limit_for(needed, share_allowed=share, share_starved=strictness.share_starved)
+        first = needed[:, : proposed.first_count]
+        chosen = limit_for(first, share_allowed=share, share_starved=strictness.share_starved)
+        at_least = np.quantile(needed.min(axis=1), 1 - share_emptied)
+        return max(chosen, ceil(at_least * 10**_SHOWN_DIGITS) / 10**_SHOWN_DIGITS)
 
     return Limits(
         arousal_rise=limit(arousal + doubt[..., 1], against=mode in QUIET_MODES),

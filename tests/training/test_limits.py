@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from models.guardrails import Standing, Steps
 from models.listening import Mode, Population
 from tests.training import small_run
 from training.limits import (
+    ProposedSteps,
     approved_songs,
+    derive_limits,
     leave_one_out_distances,
     limit_for,
     mean_reports,
@@ -90,3 +93,32 @@ def test_songs_without_a_tag_are_not_approved_for_quiet_modes():
 
     assert approved["sleep"] == approved["calm"] == ()
     assert approved["focus"]
+
+
+def test_no_limit_leaves_more_situations_without_a_song_than_it_may(rng: np.random.Generator):
+    """Eight of 400 situations need twice what the others do, whatever is played: too few to be starved."""
+    needs = np.where(np.arange(400) < 8, 0.4, 0.2)[:, None]
+    step = np.zeros((400, 30, 2))
+    step[..., 1] = needs + rng.uniform(0, 0.001, (400, 30))
+    proposed = ProposedSteps(
+        steps=Steps(estimate=np.full(step.shape, 0.5), step=step, spread=np.zeros(step.shape)),
+        standing=Standing(
+            estimate=np.zeros((400, 1, 2)),
+            anchor=np.full((400, 2), 0.5),
+            reported=np.ones(400, bool),
+            recent_song=np.zeros((400, 0), np.int64),
+            recent_artist=np.zeros((400, 0), np.int64),
+            recent_hours=np.zeros((400, 0)),
+        ),
+        first_count=10,
+    )
+    made = {
+        "support": rng.normal(size=(9, 2)),
+        "priors": dict.fromkeys(("unspecified", "clinical", "consumer"), (0.5, 0.5)),
+    }
+    generous = derive_limits(proposed, share_emptied=0.05, approved={}, **made)
+    careful = derive_limits(proposed, share_emptied=0.01, approved={}, **made)
+
+    for mode in ("calm", "focus"):
+        assert generous.limits["clinical"][mode].arousal_rise < 0.25
+        assert np.mean(step[..., 1].min(axis=1) > careful.limits["clinical"][mode].arousal_rise) <= 0.0125

@@ -4,14 +4,16 @@ Legend: S situations · K candidates
 """
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
 from models.decoder import Decoder
-from models.guardrails import Candidates, GuardrailTable, affect_steps
+from models.guardrails import WIDER, Candidates, GuardrailTable, affect_steps
 from models.listening import Mode
+from training.choosing import Setting
 from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports
 from training.material import Material
 from training.rollout import Start, proposals
@@ -21,6 +23,9 @@ from training.stress.config import StressConfig
 from training.stress.histories import in_mode
 from training.stress.subject import Subject
 from training.stress.tolerated import Tightened, TrueMoments, tightened_table
+
+_AFFECT_LIMITS: Final = 4
+"""Rise, fall, band and valence fall: each may leave its share of what may fall back."""
 
 
 def derived_table(
@@ -49,11 +54,16 @@ def quantile_limits(
     priors = mean_reports(train)
     start = _choices(material, material.split.train, windows, config, rng)
     models = subject.over(material.embeddings)
-    setting = subject.setting(models, material.catalogue, no_limits(priors), song_count=config.derivation_songs)
+    setting = _wider(
+        subject.setting(models, material.catalogue, no_limits(priors), song_count=config.derivation_songs)
+    )
     candidates, standing = proposals(models.copycat, start, setting, rng)
     songs = material.log.songs
     return derive_limits(
-        ProposedSteps(steps=affect_steps(candidates, standing), standing=standing),
+        ProposedSteps(
+            steps=affect_steps(candidates, standing), standing=standing, first_count=subject.candidate_count
+        ),
+        share_emptied=config.most_fallback / _AFFECT_LIMITS,
         support=subject.support,
         priors=priors,
         approved=approved_songs(
@@ -82,7 +92,7 @@ def _true_moments(
     mode = rng.permutation(np.arange(count) % len(Mode))
     asked = replace(start, listening=in_mode(start.listening, mode))
     models = subject.over(material.embeddings)
-    setting = subject.setting(models, material.catalogue, table, song_count=config.derivation_songs)
+    setting = _wider(subject.setting(models, material.catalogue, table, song_count=config.derivation_songs))
     candidates, standing = proposals(models.policy, asked, setting, rng)
     candidates = _decoded(candidates, np.tile(mode, config.derivation_songs), subject.decoder)
     again = config.derivation_songs  # proposals stand step by step, every start in each
@@ -95,6 +105,11 @@ def _true_moments(
             np.tile(start.state.listener, again), material.catalogue.rows(candidates.song)
         ),
     )
+
+
+def _wider(setting: Setting) -> Setting:
+    """Return the setting in which all candidates of the ladder's first two rungs are proposed."""
+    return replace(setting, candidate_count=WIDER * setting.candidate_count)
 
 
 def _decoded(candidates: Candidates, mode: Int[ndarray, " S"], decoder: Decoder) -> Candidates:

@@ -326,7 +326,7 @@ def _tightening_table(tightened: Sequence[Tightened]) -> tuple[Table, ...]:
             title="How the truth tightened the limits",
             note="Training and validation listeners, each asking for one of the modes. Factor: of the limits on "
             "steps that quantiles of predictions gave. Meaningful steps under the limits before and after; "
-            "situations left without a song by the policy's first rung.",
+            "situations left without a song by the policy's own two rungs.",
             header=("listeners", "situations", "factor", "before", "after", "without a song", "tolerated"),
             rows=tuple(
                 (

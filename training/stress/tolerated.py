@@ -2,10 +2,10 @@
 
 For each population and mode the limits on steps are taken down together, a tenth at a time, until songs that do
 more than one song may (a meaningful step) are played no more often than tolerated. They stop where the policy's
-own rungs would leave too many situations without a song: a guardrail under which everything falls back has failed.
+own two rungs would leave too many situations without a song: a guardrail under which all falls back has failed.
 Truth never widens a limit, and whoever's population is not known has clinical limits.
 
-Legend: S situations · K candidates, best first · last axis 2: valence, arousal
+Legend: S situations · K candidates of the first two rungs, best first · last axis 2: valence, arousal
 """
 
 from dataclasses import dataclass, fields
