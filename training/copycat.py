@@ -24,7 +24,7 @@ from models.errors import ConfigError
 from models.listening import NO_SONG
 from training.networks.encoder import EncoderConfig, HistoryEncoder
 from training.networks.policy import PolicyNetwork, cosines
-from training.networks.reading import Reading, ReadingConfig, fit_reading
+from training.networks.reading import Reading, ReadingConfig, UnscaledConfig, fit_reading, fit_unscaled
 from training.networks.standardisation import standardisation
 from training.seeding import torch_seeded_by
 from training.splits import Split
@@ -40,7 +40,7 @@ class CopycatConfig:
     """The policy's architecture and how it is cloned."""
 
     encoder: EncoderConfig = _ENCODER
-    target: ReadingConfig = _TARGET
+    target: ReadingConfig | UnscaledConfig = _TARGET
     """The space in which it looks for the next one: whitened, so that neighbours can be told apart."""
     temperature: float = 0.2
     """τ: how sharply the cosine becomes a probability; see docs/decisions/policy.md for why not 0.05."""
@@ -95,6 +95,13 @@ def info_nce(
     return F.cross_entropy(cosines(wanted, targets) / temperature, played, reduction="none")
 
 
+def target_space(embeddings: Float[ndarray, "N E"], config: ReadingConfig | UnscaledConfig) -> Reading:
+    """Return the map into the space in which the policy looks, fitted on the given songs."""
+    if isinstance(config, UnscaledConfig):
+        return fit_unscaled(embeddings, config)
+    return fit_reading(embeddings, config)
+
+
 def clone_behaviour(
     histories: Histories,
     embeddings: Float[ndarray, "N E"],
@@ -120,7 +127,7 @@ def clone_behaviour(
     """
     heard = np.unique(histories.song_row[histories.tokens_of(split.train)])
     heard = heard[heard != NO_SONG]
-    target = fit_reading(embeddings[heard], config.target)
+    target = target_space(embeddings[heard], config.target)
     targets = torch.from_numpy(unit_targets(target, embeddings))
     standard = standardisation(histories.columns.features[histories.tokens_of(split.train)], feature_names)
     with torch_seeded_by(rng):

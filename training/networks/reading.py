@@ -51,6 +51,23 @@ class ReadingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnscaledConfig:
+    """How much of an embedding is kept where every component stays as loud as it is.
+
+    No network reads songs so; it is what whitened targets of a policy are compared with.
+    """
+
+    components: int = 32
+    """Leading ones; cut to what the training songs can support."""
+    centred: bool = True
+    """Whether the training songs' mean is taken away; what they share stands in every cosine otherwise."""
+
+    def __post_init__(self) -> None:
+        if self.components < 1:
+            raise ConfigError(f"a reading needs 1 component; got {self.components}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading(Affine):
     """Embedding → song vector."""
 
@@ -92,17 +109,39 @@ def fit_reading(
     return Reading(matrix=matrix.astype(np.float32), offset=(-centre @ matrix).astype(np.float32))
 
 
+def fit_unscaled(embeddings: Float[ndarray, "N E"], config: UnscaledConfig) -> Reading:
+    """Return the reading of the given training songs in which cosines are those of the embeddings.
+
+    Up to what the components left out would have told; uncentred, the components are those of the raw embeddings.
+
+    Raises:
+        DataError: as `fit_reading`.
+    """
+    whole = embeddings.astype(np.float64)
+    centre = whole.mean(axis=0) if config.centred else np.zeros(whole.shape[1])
+    matrix, _ = _leading(whole - centre, config.components)
+    return Reading(matrix=matrix.astype(np.float32), offset=(-centre @ matrix).astype(np.float32))
+
+
 def _principal(deviations: Float[ndarray, "N E"], config: ReadingConfig) -> Float[ndarray, "E k"]:
     """Return the leading principal directions, each scaled to the spread asked for."""
+    leading, variances = _leading(deviations, config.components)
+    return leading * (config.spread / np.sqrt(variances))
+
+
+def _leading(
+    deviations: Float[ndarray, "N E"], components: int
+) -> tuple[Float[ndarray, "E k"], Float[ndarray, " k"]]:
+    """Return the leading principal directions, of unit length, and the variances along them."""
     variances, directions = np.linalg.eigh(deviations.T @ deviations / max(len(deviations), 1))
-    order = np.argsort(variances)[::-1][: config.components]
+    order = np.argsort(variances)[::-1][:components]
     order = order[variances[order] > 1e-9 * max(variances[-1], 1e-12)]
     if len(deviations) < 2 or variances[-1] <= 1e-12:
         raise DataError(f"a reading needs at least two different songs; got {len(deviations)} that are alike")
     leading = directions[:, order]  # (E, k)
     loudest = np.abs(leading).argmax(axis=0)
     leading = leading * np.sign(leading[loudest, np.arange(len(order))])  # an eigenvector's sign is arbitrary
-    return leading * (config.spread / np.sqrt(variances[order]))
+    return leading, variances[order]
 
 
 def _telling(

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from models.errors import ConfigError, DataError
-from training.networks.reading import ReadingConfig, fit_reading
+from training.networks.reading import ReadingConfig, UnscaledConfig, fit_reading, fit_unscaled
 
 EMBEDDINGS = (np.random.default_rng(0).normal(size=(60, 9)) * np.linspace(3, 0.5, 9) + 4.0).astype(np.float32)
 
@@ -68,9 +68,30 @@ def test_songs_that_are_all_alike_cannot_be_read():
         fit_reading(np.ones((5, 3), np.float32), ReadingConfig())
 
 
+@pytest.mark.parametrize("centred", [True, False])
+def test_whole_and_unscaled_it_keeps_every_cosine(centred: bool):
+    vectors = fit_unscaled(EMBEDDINGS, UnscaledConfig(components=9, centred=centred))(EMBEDDINGS)
+
+    songs = EMBEDDINGS - EMBEDDINGS.mean(axis=0) if centred else EMBEDDINGS
+    assert_allclose(cosines(vectors), cosines(songs), atol=1e-4)
+
+
+def cosines(songs: np.ndarray) -> np.ndarray:
+    unit = songs / np.linalg.norm(songs, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def test_unscaled_the_first_component_is_the_loudest():
+    spread = fit_unscaled(EMBEDDINGS, UnscaledConfig(components=3))(EMBEDDINGS).std(axis=0)
+
+    assert spread[0] > spread[1] > spread[2]
+
+
 def test_a_reading_without_components_or_spread_is_refused():
     with pytest.raises(ConfigError):
         ReadingConfig(components=0)
+    with pytest.raises(ConfigError):
+        UnscaledConfig(components=0)
     with pytest.raises(ConfigError):
         ReadingConfig(spread=0.0)
     with pytest.raises(ConfigError):
