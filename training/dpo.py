@@ -7,17 +7,24 @@ budget; and the songs become fewer, so the policy is widened until it plays abou
 (`training.variety`). Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290), eq. 7; label smoothing: Mitchell
 2023 (cDPO).
 
-Legend: P pairs · S situations · N songs of the catalogue · Q target width; ŝ and y have unit length
+A sequence's log-probability is taken to be the sum of its songs': of two sequences of one length the partition
+functions cancel as well, and ŝ·Σ y stands for ŝ·y in the margin.
+
+Legend: P pairs · T songs of a sequence · S situations · N songs of the catalogue · Q target width; ŝ and y have
+unit length
 """
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
+from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
@@ -25,15 +32,17 @@ from torch.optim import AdamW
 
 from models.errors import ConfigError, DataError
 from training.networks.policy import PolicyNetwork, cosines
-from training.pairs import Judge, Offer, PairRecipe, Pairs, join
+from training.pairs import Judge, Offer, OwnSongs, PairRecipe, Pairs, join
 from training.seeding import torch_seeded_by
 from training.situations import Situations
 from training.trained import PolicyOver
 from training.variety import AS_VARIED, Variety, first_song_count, least_widening, widened
 from training.windows import Histories
 
-_CHUNK = 2048
+_CHUNK: Final = 2048
 """Situations that are scored at once: bounds memory, changes no number."""
+_OWN_SONGS: Final = 5
+"""D, the songs of a situation that a policy is taken to play: a rollout's length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +189,8 @@ def optimise_preferences(
 
     def drawn_pairs() -> Iterator[Pairs]:
         while True:
-            pairs = _find_pairs(reference, held_train, train, recipe=recipe, judge=judge, rng=rng)
+            own = cache(lambda: _own_songs(network, reference, histories, train))
+            pairs = _find_pairs(reference, held_train, train, recipe=recipe, judge=judge, own=own, rng=rng)
             yield from _window_batches(pairs, train, config.batch_windows, rng)
 
     with torch_seeded_by(rng):
@@ -240,6 +250,7 @@ def _find_pairs(
     *,
     recipe: PairRecipe,
     judge: Judge,
+    own: Callable[[], OwnSongs],
     rng: np.random.Generator,
 ) -> Pairs:
     """Return the recipe's pairs; situations pass in chunks, because each has a score for every song."""
@@ -252,6 +263,7 @@ def _find_pairs(
             logged=situations.logged[part],
             feedback=situations.feedback[part],
             targets=targets,
+            own=lambda part=part: own().within(part),  # type: ignore[misc]
         )
         pairs = recipe.pairs(offer, _later(judge, start), rng)
         found.append(replace(pairs, situation=pairs.situation + start))
@@ -259,6 +271,16 @@ def _find_pairs(
     if not len(pairs):
         raise DataError(f"no pair among {len(situations)} situations keeps the recipe's standards")
     return pairs
+
+
+def _own_songs(
+    network: PolicyNetwork, reference: PolicyOver, histories: Histories, situations: Situations
+) -> OwnSongs:
+    """Return what the network plays of itself in every situation."""
+    wanted, targets = _wanted(network, histories, situations), torch.from_numpy(reference.targets)
+    count = min(_OWN_SONGS, len(targets))
+    first = [torch.topk(part @ targets.T, count, dim=1).indices.numpy() for part in wanted.split(_CHUNK)]
+    return OwnSongs.of(np.concatenate(first), len(targets))
 
 
 def _later(judge: Judge, start: int) -> Judge:
@@ -290,10 +312,15 @@ def _loss(
     states = network.states(batch.song, batch.features)
     at = torch.from_numpy(row), torch.from_numpy(situations.place[pairs.situation])
     wanted = network.wanted(states[at])  # (P, Q)
-    preferred, rejected = targets[pairs.preferred], targets[pairs.rejected]
+    preferred, rejected = _looked_for(targets, pairs.preferred), _looked_for(targets, pairs.rejected)
     return dpo_loss(
         margins(wanted, preferred, rejected, temperature=config.temperature),
         margins(held[pairs.situation], preferred, rejected, temperature=config.temperature),
         beta=config.beta,
         doubt=torch.from_numpy(pairs.doubt.astype(np.float32)),
     ).mean()
+
+
+def _looked_for(targets: Float[Tensor, "N Q"], rows: Int[ndarray, "P *T"]) -> Float[Tensor, "P Q"]:
+    """Return the songs' targets, added up over a sequence: ŝ·Σ y is the sum of its songs' scores."""
+    return targets[rows] if rows.ndim == 1 else targets[rows].sum(dim=1)

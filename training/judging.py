@@ -17,6 +17,7 @@ from numpy import ndarray
 from models.utility import PAPER_UTILITY, Four, LinearUtility, TargetUtility, mode_aware_utility
 from training.situations import Situations
 from training.trained import CHUNK, WorldOver
+from training.trajectories import predicted_after
 from training.windows import Histories
 
 BALANCED: Final[Four] = (0.1, 0.1, 0.4, 0.4)
@@ -40,9 +41,15 @@ class EnsembleJudge:
     mode: Int[ndarray, " S"]
     utility: LinearUtility | TargetUtility
 
-    def __call__(self, situation: Int[ndarray, " s"], candidates: Int[ndarray, "s C"]) -> Float[ndarray, "s M C"]:
-        """Return each member's utility of each candidate."""
-        predicted = self.world.predicted(self.state[situation], candidates)  # (s, M, C, 4)
+    def __call__(
+        self, situation: Int[ndarray, " s"], candidates: Int[ndarray, "s C *T"]
+    ) -> Float[ndarray, "s M C"]:
+        """Return each member's utility of each candidate, be it one song or a sequence of them."""
+        state = self.state[situation]
+        if candidates.ndim == 2:
+            predicted = self.world.predicted(state, candidates)  # (s, M, C, 4)
+        else:
+            predicted = predicted_after(self.world, state, candidates)
         mode = np.broadcast_to(self.mode[situation][:, None, None], predicted.shape[:-1])
         return self.utility.value(predicted.astype(np.float64), mode)
 

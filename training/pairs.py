@@ -1,15 +1,18 @@
 """Preference pairs: of two songs in one situation, which the world models would rather see played.
 
-Two recipes. `NegativeHistoryPairs` is the paper's: a logged song that met negative feedback is rejected for the
+Three recipes. `NegativeHistoryPairs` is the paper's: a logged song that met negative feedback is rejected for the
 best of its neighbours and of uniform draws (AMRS §3.4). `SupportPairs` is the default: candidates are drawn
 from Copycat itself, best against worst, so that both songs lie where the logs have something to say, and
 utility is pessimistic over the ensemble (TRIAL: the paper's recipe loses true valence, this one does not).
+`OverplayedPairs` rejects what the policy itself plays to everybody. A fourth is `training.trajectories`, where a
+candidate is not one song but a few in a row.
 
-Legend: S situations · C candidates of a situation · M ensemble members · N songs · Q target width · P pairs
+Legend: S situations · C candidates of a situation · M ensemble members · N songs · Q target width · P pairs ·
+D songs that the policy puts first in a situation · T songs in a row, where a candidate is a sequence
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,8 +22,8 @@ from numpy import ndarray
 from models.affect import Signal
 from models.errors import ConfigError
 
-Judge = Callable[[Int[ndarray, " s"], Int[ndarray, "s C"]], Float[ndarray, "s M C"]]
-"""Situations and candidate rows → utility by each member."""
+Judge = Callable[[Int[ndarray, " s"], Int[ndarray, "s C *T"]], Float[ndarray, "s M C"]]
+"""Situations and candidates → utility by each member; a candidate is a song's row, or the rows of a sequence."""
 
 HARDLY_HEARD: Final = 0.2
 """Engagement below which a play counts as negative feedback, like a dislike (SCIENCE §1, defaults)."""
@@ -28,11 +31,11 @@ HARDLY_HEARD: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairs:
-    """P pairs of song rows; the preferred one is worth more by `margin`."""
+    """P pairs of song rows, or of sequences of rows; the preferred one is worth more by `margin`."""
 
     situation: Int[ndarray, " P"]
-    preferred: Int[ndarray, " P"]
-    rejected: Int[ndarray, " P"]
+    preferred: Int[ndarray, "P *T"]
+    rejected: Int[ndarray, "P *T"]
     margin: Float[ndarray, " P"]
     """Pessimistic utility of the preferred song above that of the rejected one; at least the recipe's δ."""
     doubt: Float[ndarray, " P"]
@@ -54,6 +57,25 @@ def join(parts: Sequence[Pairs]) -> Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OwnSongs:
+    """What the policy in training, as it is now, would play of itself."""
+
+    first: Int[ndarray, "S D"]
+    """The songs that it puts first in each situation, in no particular order."""
+    shown: Int[ndarray, " N"]
+    """In how many situations of the whole training set each song is one of those."""
+
+    @classmethod
+    def of(cls, first: Int[ndarray, "S D"], song_count: int) -> "OwnSongs":
+        """Count them."""
+        return cls(first=first, shown=np.bincount(first.ravel(), minlength=song_count))
+
+    def within(self, part: slice) -> "OwnSongs":
+        """Return the same of some situations; the counts remain those of all."""
+        return OwnSongs(first=self.first[part], shown=self.shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Offer:
     """What a recipe may look at in S situations."""
 
@@ -65,6 +87,8 @@ class Offer:
     """What was said of it; NaN where nothing was."""
     targets: Float[ndarray, "N Q"]
     """Songs in the policy's target space, of unit length."""
+    own: Callable[[], OwnSongs]
+    """What the policy plays by now; found when it is asked for."""
 
 
 @runtime_checkable
@@ -99,6 +123,12 @@ class Standards:
             )
 
 
+AS_STRICT: Final = Standards()
+"""The default."""
+NOT_STRICT: Final = Standards(caution=0.0, least_margin=0.0, least_agreement=0.51)
+"""The paper has one world model and no least margin: no pessimism, and any gain makes a pair."""
+
+
 def pessimistic(utility: Float[ndarray, "S M C"], caution: float) -> Float[ndarray, "S C"]:
     """Return mean − κ·standard deviation over the members."""
     return np.asarray(utility.mean(axis=1) - caution * utility.std(axis=1))
@@ -111,7 +141,7 @@ class SupportPairs:
     candidate_count: int = 32
     temperature: float = 0.2
     """τ of Copycat's softmax."""
-    standards: Standards = Standards()
+    standards: Standards = AS_STRICT
 
     def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
         """Return True everywhere: what was played in the end does not matter."""
@@ -124,7 +154,7 @@ class SupportPairs:
         utility = judge(everywhere, candidates)  # (S, M, C)
         worth = pessimistic(utility, self.standards.caution)
         best, worst = worth.argmax(axis=1), worth.argmin(axis=1)
-        return _accepted(everywhere, candidates, utility, best, worst, self.standards)
+        return accepted(everywhere, candidates, utility, best, worst, self.standards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +163,7 @@ class NegativeHistoryPairs:
 
     candidate_count: int = 64
     """M: half nearest neighbours of the rejected song, half uniform over the catalogue."""
-    standards: Standards = Standards(caution=0.0, least_margin=0.0, least_agreement=0.51)
-    """The paper has one world model and no least margin: no pessimism, and any gain makes a pair."""
+    standards: Standards = NOT_STRICT
 
     def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
         """Return which songs were disliked or hardly heard."""
@@ -152,7 +181,57 @@ class NegativeHistoryPairs:
         worth = pessimistic(utility, self.standards.caution)
         best = worth[:, :-1].argmax(axis=1)
         worst = np.full(len(negative), candidates.shape[1] - 1)
-        return _accepted(negative, candidates, utility, best, worst, self.standards)
+        return accepted(negative, candidates, utility, best, worst, self.standards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverplayedPairs:
+    """What the policy plays to everybody is rejected for something better that it plays to fewer.
+
+    The rejected song is, of those that the policy puts first in the situation, the one that it puts first most
+    often elsewhere; the preferred one is the best of Copycat's draws among songs shown less often. Source: the
+    self-play negatives of SPRec (Gao et al. 2024, arXiv:2412.09243), there drawn from the policy, not counted.
+    """
+
+    candidate_count: int = 32
+    temperature: float = 0.2
+    """τ of Copycat's softmax."""
+    standards: Standards = AS_STRICT
+
+    def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
+        """Return True everywhere: what was played in the end does not matter."""
+        return np.ones(len(feedback), bool)
+
+    def pairs(self, offer: Offer, judge: Judge, rng: np.random.Generator) -> Pairs:
+        """Return pairs whose rejected song is shown more often than the preferred one."""
+        own = offer.own()
+        everywhere = np.arange(len(offer.cosine))
+        drawn = draw_from_softmax(offer.cosine / self.temperature, self.candidate_count, rng)
+        overplayed = own.first[everywhere, own.shown[own.first].argmax(axis=1)]
+        is_rarer = own.shown[drawn] < own.shown[overplayed][:, None]  # (S, C)
+        candidates = np.column_stack([drawn, overplayed])  # the overplayed song last
+        utility = judge(everywhere, candidates)
+        worth = pessimistic(utility, self.standards.caution)
+        last = np.full(len(everywhere), candidates.shape[1] - 1)
+        best_rare = np.where(is_rarer, worth[:, :-1], -np.inf).argmax(axis=1)
+        best = np.where(is_rarer.any(axis=1), best_rare, last)  # a song is no better than itself: no pair
+        return accepted(everywhere, candidates, utility, best, last, self.standards)
+
+
+@dataclass(frozen=True, slots=True)
+class Outright:
+    """Another recipe's pairs, taken at their word: no label is smoothed."""
+
+    recipe: PairRecipe
+
+    def suited(self, feedback: Float[ndarray, "T 4"]) -> Bool[ndarray, " T"]:
+        """Return what suits the recipe."""
+        return self.recipe.suited(feedback)
+
+    def pairs(self, offer: Offer, judge: Judge, rng: np.random.Generator) -> Pairs:
+        """Return the recipe's pairs, none of them in doubt."""
+        found = self.recipe.pairs(offer, judge, rng)
+        return replace(found, doubt=np.zeros(len(found)))
 
 
 def draw_from_softmax(
@@ -172,9 +251,9 @@ def nearest_songs(targets: Float[ndarray, "N Q"], song: Int[ndarray, " s"], coun
     return np.argpartition(-cosine, count - 1, axis=1)[:, :count]
 
 
-def _accepted(
+def accepted(
     situation: Int[ndarray, " s"],
-    candidates: Int[ndarray, "s C"],
+    candidates: Int[ndarray, "s C *T"],
     utility: Float[ndarray, "s M C"],
     best: Int[ndarray, " s"],
     worst: Int[ndarray, " s"],

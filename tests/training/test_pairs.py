@@ -1,12 +1,18 @@
 """A preference pair puts the song the ensemble would rather see before one it would not, by a margin."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models.errors import ConfigError
 from training.pairs import (
+    NOT_STRICT,
     NegativeHistoryPairs,
     Offer,
+    Outright,
+    OverplayedPairs,
+    OwnSongs,
     Standards,
     SupportPairs,
     draw_from_softmax,
@@ -42,7 +48,14 @@ def offer(rng: np.random.Generator) -> Offer:
     feedback[5:8, 0] = 0.1
     cosine = np.full((SITUATIONS, SONGS), -1.0)
     cosine[:, :12] = 1.0
-    return Offer(cosine=cosine, logged=rng.integers(SONGS, size=SITUATIONS), feedback=feedback, targets=targets)
+    own = OwnSongs.of(np.stack([rng.permutation(12)[:3] for _ in range(SITUATIONS)]), SONGS)
+    return Offer(
+        cosine=cosine,
+        logged=rng.integers(SONGS, size=SITUATIONS),
+        feedback=feedback,
+        targets=targets,
+        own=lambda: own,
+    )
 
 
 def test_pessimism_is_the_mean_less_the_spread():
@@ -85,6 +98,46 @@ def test_the_papers_pairs_reject_what_was_badly_received_and_nothing_else(offer:
     assert set(pairs.situation) <= set(range(8))  # five dislikes, three skips
     assert (pairs.rejected == offer.logged[pairs.situation]).all()
     assert (value[pairs.situation, pairs.preferred] > value[pairs.situation, pairs.rejected]).all()
+
+
+def test_own_songs_are_counted_over_all_situations():
+    own = OwnSongs.of(np.array([[0, 1], [1, 2], [1, 3]]), 5)
+
+    assert own.shown.tolist() == [1, 3, 1, 1, 0]
+    assert own.within(slice(2, 3)).first.tolist() == [[1, 3]]
+    assert own.within(slice(2, 3)).shown.tolist() == own.shown.tolist()
+
+
+def test_what_is_played_most_often_is_rejected_for_something_better_and_rarer(offer: Offer, judge, worth, rng):
+    pairs = OverplayedPairs(candidate_count=10, standards=Standards(caution=1.0)).pairs(offer, judge, rng)
+
+    own, value = offer.own(), pessimistic(worth, 1.0)
+    most = own.shown[own.first[pairs.situation]].max(axis=1)
+    gap = value[pairs.situation, pairs.preferred] - value[pairs.situation, pairs.rejected]
+    assert len(pairs) > 0
+    assert (own.first[pairs.situation] == pairs.rejected[:, None]).any(axis=1).all()
+    assert (own.shown[pairs.rejected] == most).all()
+    assert (own.shown[pairs.preferred] < most).all()
+    assert np.allclose(gap, pairs.margin)
+
+
+def test_nothing_is_overplayed_where_every_song_is_shown_alike(offer: Offer, judge, rng):
+    alike = OwnSongs(first=offer.own().first, shown=np.ones(SONGS, int))
+
+    assert len(OverplayedPairs().pairs(replace(offer, own=lambda: alike), judge, rng)) == 0
+
+
+def test_pairs_taken_at_their_word_are_the_same_pairs_without_doubt(offer: Offer):
+    def at_odds(situation: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        return np.stack([candidates * multiple % 7 for multiple in (1.0, 3.0, 5.0)], axis=1)
+
+    recipe = SupportPairs(candidate_count=3, standards=NOT_STRICT)
+    smoothed, outright = (
+        each.pairs(offer, at_odds, np.random.default_rng(3)) for each in (recipe, Outright(recipe))
+    )
+    assert smoothed.doubt.any()
+    assert not outright.doubt.any()
+    assert np.array_equal(smoothed.preferred, outright.preferred)
 
 
 def test_the_same_generator_finds_the_same_pairs(offer: Offer, judge):
