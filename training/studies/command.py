@@ -64,6 +64,12 @@ def _worlds() -> Study:
     return Worlds()
 
 
+def _ingredients() -> Study:
+    from training.studies.ingredients import Ingredients
+
+    return Ingredients()
+
+
 def _judges() -> Study:
     from training.studies.judges import Judges
 
@@ -89,6 +95,7 @@ STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "table4": _table4,
     "table5": _table5,
     "worlds": _worlds,
+    "ingredients": _ingredients,
     "judges": _judges,
     "off_policy": _off_policy,
     "coverage": _coverage,

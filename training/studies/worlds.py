@@ -98,9 +98,9 @@ class Worlds:
         return {
             "about": [world.about],
             "absent": [{"policy": name, "reason": reason} for name, reason in absent.items()],
-            "gains": [_gain_row(each) for each in gains],
+            "gains": [gain_row(each) for each in gains],
             "distances": [_distance_row(each) for each in distances],
-            "diversity": list(_diversity_rows(rollouts, world.material.embeddings)),
+            "diversity": list(diversity_rows(rollouts, world.material.embeddings)),
         }
 
     def tables(self, results: Results) -> list[ResultTable]:
@@ -182,7 +182,7 @@ def _played(
     return play_all(rivals, world.start, setting, seed, advance), made.absent
 
 
-def _gain_row(gain: TrueGain) -> Row:
+def gain_row(gain: TrueGain) -> Row:
     """Return one gain as a flat record."""
     return {
         "policy": gain.policy,
@@ -209,7 +209,7 @@ def _distance_row(distance: RegionDistance) -> Row:
     }
 
 
-def _diversity_rows(rollouts: Mapping[str, Rollouts], embeddings: Float[ndarray, "N E"]) -> Iterator[Row]:
+def diversity_rows(rollouts: Mapping[str, Rollouts], embeddings: Float[ndarray, "N E"]) -> Iterator[Row]:
     """Yield coverage, entropy and intra-list diversity of each policy."""
     distance = mean_cosine_distance(embeddings)
     for name, each in rollouts.items():

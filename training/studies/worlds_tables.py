@@ -98,10 +98,10 @@ def _gain_table(worlds: Mapping[str, Sequence[Records]], policy: str) -> ResultT
     told = {
         world: [
             *(
-                _estimate(runs, "gains", field, policy=policy, signal=signal, group=ALL)
+                estimate(runs, "gains", field, policy=policy, signal=signal, group=ALL)
                 for signal, field, _ in _GAINS
             ),
-            *(_share_of_copycat(runs, policy, measure) for measure in _DIVERSITY),
+            *(share_of_copycat(runs, policy, measure) for measure in _DIVERSITY),
         ]
         for world, runs in worlds.items()
     }
@@ -118,7 +118,7 @@ def _gain_table(worlds: Mapping[str, Sequence[Records]], policy: str) -> ResultT
 def _distance_table(worlds: Mapping[str, Sequence[Records]], policy: str) -> ResultTable:
     """Return by how much a policy leaves listeners further from each mode's region than Copycat does."""
     told = {
-        world: [_estimate(runs, "distances", "change", policy=policy, mode=mode.label) for mode in Mode]
+        world: [estimate(runs, "distances", "change", policy=policy, mode=mode.label) for mode in Mode]
         for world, runs in worlds.items()
     }
     return ResultTable(
@@ -172,13 +172,13 @@ def _number(value: Told) -> float | None:
     return value.mean if isinstance(value, Interval) else value
 
 
-def _estimate(runs: Sequence[Records], kind: str, field: str, **named: str) -> Interval | None:
+def estimate(runs: Sequence[Records], kind: str, field: str, **named: str) -> Interval | None:
     """Return the mean over seeds of one number of a policy."""
     found = [interval_in(row, field) for run in runs for row in _rows(run, kind, **named)]
     return mean_of_independent([each for each in found if each is not None])
 
 
-def _share_of_copycat(runs: Sequence[Records], policy: str, measure: str) -> float | None:
+def share_of_copycat(runs: Sequence[Records], policy: str, measure: str) -> float | None:
     """Return a measure of diversity as a share of Copycat's, the mean over seeds."""
     shares = []
     for run in runs:
@@ -197,7 +197,7 @@ def _plotted(world: str, runs: Sequence[Records], policy: str) -> list[plots.Gai
     found = []
     for signal in ("valence", "arousal"):
         predicted, true = (
-            _estimate(runs, "gains", field, policy=policy, signal=signal, group=ALL)
+            estimate(runs, "gains", field, policy=policy, signal=signal, group=ALL)
             for field in ("predicted_gain", "true_gain")
         )
         if predicted is not None and true is not None:

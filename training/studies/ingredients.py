@@ -1,0 +1,257 @@
+"""The ingredients of a policy, alone and together, each judged by the truth of fresh worlds.
+
+One cell is one seed: simulate the base world, train world models and Copycat once, fine-tune Copycat by every
+recipe, and let all play to strangers. Recipes may be chosen by what stands here, so the seeds are of a range of
+their own, and what was chosen is judged by `amrs study worlds`. LOG is not read beyond its description.
+
+simulate → world models → Copycat → every recipe → rollouts for strangers → truth
+
+Legend: R rollouts
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from models.log_schema import LogDescription
+from training.decoding import pessimistic_rerank
+from training.dpo import DpoLook
+from training.judges.paired import ALL
+from training.judges.truth import judge_by_truth, true_distance
+from training.judging import balanced_utility, paper_utility, serving_utility
+from training.limits import mean_reports
+from training.networks.reading import UnscaledConfig
+from training.pairs import NOT_STRICT, NegativeHistoryPairs, Outright, OverplayedPairs, Standards, SupportPairs
+from training.platform.parameters import SIZES, PlatformParameters, PlatformSize
+from training.policies.plain import Learned
+from training.presets import Preset
+from training.rollout import Rollouts
+from training.stages import no_limits, setting_with
+from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
+from training.studies.contenders import (
+    COPYCAT,
+    PAPER_DPO,
+    Contenders,
+    PolicyWindows,
+    Recipe,
+    train_contenders,
+    train_world,
+)
+from training.studies.ingredients_tables import ALONE, BEHIND, CHANGED, TARGETS, TOGETHER, gain_figure, gain_table
+from training.studies.intervals import interval_fields
+from training.studies.policy_runs import RERANKED_COPYCAT, Rival, play_all
+from training.studies.scales import Scale
+from training.studies.statistics import clustered_interval
+from training.studies.worlds import World, diversity_rows, gain_row
+from training.tasks import Advance
+from training.trained import WorldOver
+from training.trajectories import SequencePairs
+from training.variety import AS_VARIED, LET_GO
+
+_FIRST_SEED: Final = 3_000
+"""Of the worlds, and 500 above it of their strangers: nothing else is reported on any of these."""
+_RESAMPLING: Final = 0
+"""Seed of the bootstrap."""
+
+EVERYTHING: Final = "budget, support pairs, utility, pessimism, agreement, widened"
+"""The recipe with every ingredient that was kept before this study."""
+BY_MODE: Final = "by mode"
+
+_FAR: Final = float("inf")
+_DOUBTFUL: Final = Standards(caution=2.0, least_margin=0.0, least_agreement=NOT_STRICT.least_agreement)
+"""Pessimism alone. A least margin is in units of utility, and the paper's utility has no scales."""
+_AGREED: Final = Standards(caution=0.0, least_margin=0.0, least_agreement=0.8)
+"""Contested pairs dropped, and nothing else."""
+_PAPER: Final = Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs(), kl_budget_nats=_FAR, variety=LET_GO)
+_TOGETHER: Final = Recipe(utility_in=balanced_utility, pairs=SupportPairs(), variety=AS_VARIED)
+_UNSTRICT_SUPPORT: Final = SupportPairs(standards=NOT_STRICT)
+
+RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
+    ALONE: {
+        PAPER_DPO: _PAPER,
+        "+ KL budget": replace(_PAPER, kl_budget_nats=None),
+        "+ standardised utility": replace(_PAPER, utility_in=balanced_utility),
+        "+ utility by mode": replace(_PAPER, utility_in=serving_utility),
+        "+ pessimism": replace(_PAPER, pairs=NegativeHistoryPairs(standards=_DOUBTFUL)),
+        "+ contested pairs dropped": replace(_PAPER, pairs=NegativeHistoryPairs(standards=_AGREED)),
+        "+ labels not smoothed": replace(_PAPER, pairs=Outright(NegativeHistoryPairs())),
+        "+ widened": replace(_PAPER, variety=AS_VARIED),
+        "support pairs": replace(_PAPER, pairs=_UNSTRICT_SUPPORT),
+        "overplayed songs rejected": replace(_PAPER, pairs=OverplayedPairs(standards=NOT_STRICT)),
+        "sequences": replace(_PAPER, pairs=SequencePairs(standards=NOT_STRICT)),
+    },
+    TOGETHER: {
+        "budget, support pairs": replace(_PAPER, pairs=_UNSTRICT_SUPPORT, kl_budget_nats=None),
+        "budget, support pairs, utility": replace(_TOGETHER, pairs=_UNSTRICT_SUPPORT, variety=LET_GO),
+        "budget, support pairs, utility, pessimism": replace(
+            _TOGETHER, pairs=SupportPairs(standards=_DOUBTFUL), variety=LET_GO
+        ),
+        "budget, support pairs, utility, pessimism, agreement": replace(_TOGETHER, variety=LET_GO),
+        EVERYTHING: _TOGETHER,
+    },
+    CHANGED: {
+        "no budget": replace(_TOGETHER, kl_budget_nats=_FAR),
+        "the paper's pairs": replace(_TOGETHER, pairs=NegativeHistoryPairs(standards=Standards())),
+        "labels not smoothed": replace(_TOGETHER, pairs=Outright(SupportPairs())),
+        "overplayed songs rejected, not widened": replace(_TOGETHER, pairs=OverplayedPairs(), variety=LET_GO),
+        "overplayed songs rejected, widened": replace(_TOGETHER, pairs=OverplayedPairs()),
+        "sequences, widened": replace(_TOGETHER, pairs=SequencePairs()),
+        BY_MODE: replace(_TOGETHER, utility_in=serving_utility),
+        "by mode, sequences": replace(_TOGETHER, utility_in=serving_utility, pairs=SequencePairs()),
+    },
+}
+"""Every recipe, by what its row is compared with. A name says what is added, or what is otherwise."""
+_ELSEWHERE: Final = {PAPER_DPO: _PAPER, EVERYTHING: _TOGETHER}
+"""What is made of Copycat where its targets are not whitened."""
+_CENTRED: Final = {"centred targets": True, "raw targets": False}
+_RERANKED: Final = {
+    RERANKED_COPYCAT: (COPYCAT, EVERYTHING),
+    "Copycat, re-ranked by mode": (COPYCAT, BY_MODE),
+    f"{PAPER_DPO}, re-ranked": (PAPER_DPO, PAPER_DPO),
+    f"{EVERYTHING}, re-ranked": (EVERYTHING, EVERYTHING),
+    f"{BY_MODE}, re-ranked": (BY_MODE, BY_MODE),
+}
+"""Policies behind the re-ranking decoder: whose songs, and by whose utility."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """The study; its cells are seeds."""
+
+    name: str = "ingredients"
+    title: str = "The ingredients of a policy, alone and together"
+    revision: int = 1
+    sizes: Mapping[str, PlatformSize] = field(default_factory=lambda: dict(SIZES))
+    """Of a world, by the name of the scale."""
+
+    def cells(self, scale: Scale) -> list[Cell]:
+        """Return one cell per seed."""
+        return [Cell(study=self.name, settings=(("seed", seed),)) for seed in range(scale.seeds)]
+
+    def refuses(self, description: LogDescription) -> str | None:
+        """Return why a log of real listeners cannot serve."""
+        return None if description.simulated else "ingredients are judged by the truth of simulated platforms"
+
+    def reads(self, scale: Scale) -> object:
+        """Return what fixes a cell's numbers besides its seed."""
+        preset = scale.preset
+        stages = (preset.world, preset.copycat, preset.dpo, preset.windows)
+        counts = (preset.situations_per_window, preset.candidate_count)
+        recipes = tuple(
+            (name, each.pairs, each.utility_in.__name__, each.kl_budget_nats, each.variety)
+            for group in RECIPES.values()
+            for name, each in group.items()
+        )
+        return stages, counts, recipes, self.sizes[scale.name], PlatformParameters()
+
+    def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
+        """Return what every recipe truly gains over Copycat in the cell's world."""
+        del log
+        seed, preset = cell.number("seed"), scale.preset
+        world = World.of((), self.sizes[scale.name], seed=_FIRST_SEED + seed, preset=preset)
+        made = _made(world, preset, seed, advance)
+        setting = setting_with(
+            world.material,
+            made.world,
+            preset,
+            no_limits(mean_reports(world.material.listening.select(world.material.split.train))),
+        )
+        rollouts = play_all(made.rivals, world.start, setting, seed, advance)
+        whole = {ALL: np.ones(len(world.listeners), bool)}
+        gains = judge_by_truth(
+            rollouts, world.listeners, reference=COPYCAT, oracle=None, seed=_RESAMPLING, groups=whole
+        )
+        return {
+            "about": [world.about],
+            "policies": [{"policy": name, "group": group} for name, group in made.groups.items()],
+            "absent": [{"policy": name, "reason": reason} for name, reason in made.absent.items()],
+            "gains": [gain_row(each) for each in gains],
+            "distances": list(_distance_rows(rollouts, world.listeners)),
+            "diversity": list(diversity_rows(rollouts, world.material.embeddings)),
+            "reach": made.reach,
+        }
+
+    def tables(self, results: Results) -> list[ResultTable]:
+        """Return the one table."""
+        return [gain_table(results)] if results else []
+
+    def figures(self, results: Results) -> list[Figure]:
+        """Return what each recipe was promised and what was true."""
+        return gain_figure(results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Made:
+    """Everything that plays in one world."""
+
+    world: WorldOver
+    rivals: dict[str, Rival] = field(default_factory=dict)
+    """Copycat first."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """In which part of the table each of them stands."""
+    absent: dict[str, str] = field(default_factory=dict)
+    reach: list[Row] = field(default_factory=list)
+    """How far each recipe led the policy."""
+
+    def take(
+        self, contenders: Contenders, budgets: Mapping[str, float], group_of: Mapping[str, str], suffix: str
+    ) -> None:
+        """Add trained policies under their names and a suffix."""
+        self.absent.update({f"{name}{suffix}": reason for name, reason in contenders.absent.items()})
+        for name, network in contenders.networks.items():
+            self.rivals[f"{name}{suffix}"] = Rival(Learned(network))
+            self.groups[f"{name}{suffix}"] = group_of[name]
+        for name, looks in contenders.looks.items():
+            self.reach.append({"policy": f"{name}{suffix}", **_reach(looks, budgets[name])})
+
+
+def _made(world: World, preset: Preset, seed: int, advance: Advance) -> _Made:
+    """Return Copycat, every recipe, the same over other targets, and some of them behind a decoder."""
+    material = world.material
+    models = train_world(material, preset, seed=seed, advance=advance)
+    windows = PolicyWindows.of(material, preset, seed=seed)
+    recipes = {name: recipe for group in RECIPES.values() for name, recipe in group.items()}
+    budgets = {
+        name: preset.dpo.kl_budget_nats if each.kl_budget_nats is None else each.kl_budget_nats
+        for name, each in recipes.items()
+    }
+    groups = {name: group for group, own in RECIPES.items() for name in own}
+    made = _Made(world=models)
+
+    trained = train_contenders(material, models, windows, preset, seed=seed, advance=advance, recipes=recipes)
+    made.take(trained, budgets, {COPYCAT: ALONE, **groups}, "")
+    for name, (songs_of, utility_of) in _RERANKED.items():
+        if songs_of in trained.networks and utility_of in trained.utilities:
+            decoder = pessimistic_rerank(trained.utilities[utility_of])
+            made.rivals[name] = Rival(Learned(trained.networks[songs_of]), decoder)
+            made.groups[name] = BEHIND
+    for name, is_centred in _CENTRED.items():
+        target = UnscaledConfig(components=preset.copycat.target.components, centred=is_centred)
+        there = replace(preset, copycat=replace(preset.copycat, target=target))
+        other = train_contenders(material, models, windows, there, seed=seed, advance=advance, recipes=_ELSEWHERE)
+        made.take(other, budgets, dict.fromkeys(other.networks, TARGETS), f", {name}")
+    return made
+
+
+def _reach(looks: Sequence[DpoLook], budget_nats: float) -> Row:
+    """Return where the policy was when it was kept: at the last look within the budget, else where it began."""
+    within = [look for look in looks if look.kl_nats <= budget_nats]
+    if not within:
+        return {"steps": 0, "kl_nats": 0.0, "widening": 0.0}
+    return {"steps": within[-1].step, "kl_nats": within[-1].kl_nats, "widening": within[-1].widening}
+
+
+def _distance_rows(rollouts: Mapping[str, Rollouts], listeners: Int[ndarray, " R"]) -> Iterator[Row]:
+    """Yield each policy's true distance from the mode's region less Copycat's, over all modes."""
+    base = true_distance(rollouts[COPYCAT])
+    for name, each in rollouts.items():
+        change = true_distance(each) - base
+        told = np.isfinite(change)
+        if name != COPYCAT:
+            interval = clustered_interval(change[told], listeners[told], rng=np.random.default_rng(_RESAMPLING))
+            yield {"policy": name, **interval_fields("change", interval)}
