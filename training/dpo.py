@@ -143,9 +143,15 @@ def catalogue_kl(
     temperature: float,
 ) -> Float[Tensor, " S"]:
     """Return KL(π_θ ‖ π_ref) of each situation, exact over the catalogue, in nats; at least 0 but for rounding."""
-    policy = F.log_softmax(cosines(wanted, targets) / temperature, dim=-1)  # (S, N)
-    held = F.log_softmax(cosines(reference, targets) / temperature, dim=-1)
-    return (policy.exp() * (policy - held)).sum(dim=-1)
+    parts = []
+    for policy, held in zip(
+        (wanted / temperature).split(_KL_CHUNK), (reference / temperature).split(_KL_CHUNK), strict=True
+    ):
+        logits = cosines(policy, targets)  # (s, N)
+        expected = logits.softmax(dim=-1) @ targets  # (s, Q): the mean song that the policy plays
+        normalisers = cosines(held, targets).logsumexp(dim=-1) - logits.logsumexp(dim=-1)
+        parts.append(((policy - held) * expected).sum(dim=-1) + normalisers)
+    return torch.cat(parts)
 
 
 def optimise_preferences(

@@ -57,6 +57,15 @@ def test_a_margin_is_the_difference_of_log_softmaxes_over_the_catalogue(seed: in
 
 
 @given(SEEDS)
+def test_the_kl_is_that_of_the_two_softmaxes(seed: int):
+    wanted, reference, targets = units(seed, 70, 4), units(seed + 1, 70, 4), units(seed + 2, 7, 4)
+
+    policy, held = (F.log_softmax(each @ targets.T / 0.2, dim=-1) for each in (wanted, reference))
+    expected = (policy.exp() * (policy - held)).sum(dim=-1)
+    assert_close(catalogue_kl(wanted, reference, targets, temperature=0.2), expected)
+
+
+@given(SEEDS)
 def test_the_kl_is_zero_against_itself_and_never_below(seed: int):
     wanted, other, targets = units(seed, 3, 4), units(seed + 1, 3, 4), units(seed + 2, 7, 4)
 
