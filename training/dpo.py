@@ -35,12 +35,14 @@ from training.networks.policy import PolicyNetwork, cosines
 from training.pairs import Judge, Offer, OwnSongs, PairRecipe, Pairs, join
 from training.seeding import torch_seeded_by
 from training.situations import Situations
-from training.trained import PolicyOver
+from training.trained import PolicyOver, states_in
 from training.variety import AS_VARIED, Variety, first_song_count, least_widening, widened
 from training.windows import Histories
 
 _CHUNK: Final = 2048
 """Situations that are scored at once: bounds memory, changes no number."""
+_KL_CHUNK: Final = 64
+"""The same of a KL: what is computed of their scores stays in a processor's cache."""
 _OWN_SONGS: Final = 5
 """D, the songs of a situation that a policy is taken to play: a rollout's length."""
 
@@ -231,22 +233,13 @@ def optimise_preferences(
 
 def _wanted(network: PolicyNetwork, histories: Histories, situations: Situations) -> Float[Tensor, "S Q"]:
     """Return ŝ in every situation; no gradient."""
-    state = _states(network, histories, situations)
     with torch.inference_mode():
-        return network.wanted(state).clone()
+        return network.wanted(_states(network, histories, situations)).clone()
 
 
 def _states(network: PolicyNetwork, histories: Histories, situations: Situations) -> Float[Tensor, "S D"]:
     """Return the state in every situation; no gradient."""
-    parts = []
-    with torch.inference_mode():
-        for windows in np.array_split(np.arange(len(situations.windows)), -(-len(situations.windows) // 64)):
-            chosen = slice(*np.searchsorted(situations.window, [windows[0], windows[-1] + 1]))
-            batch = histories.batch(situations.windows.take(windows))
-            states = network.states(batch.song, batch.features)
-            at = situations.window[chosen] - windows[0], situations.place[chosen]
-            parts.append(states[torch.from_numpy(at[0]), torch.from_numpy(at[1])])
-    return torch.cat(parts).clone()
+    return torch.from_numpy(states_in(situations, histories, network.states_at))
 
 
 def _find_pairs(
@@ -313,11 +306,10 @@ def _loss(
     config: DpoConfig,
 ) -> Float[Tensor, ""]:
     """Return the mean DPO loss of some pairs, with gradient."""
-    windows, row = np.unique(situations.window[pairs.situation], return_inverse=True)
-    batch = histories.batch(situations.windows.take(windows))
-    states = network.states(batch.song, batch.features)
-    at = torch.from_numpy(row), torch.from_numpy(situations.place[pairs.situation])
-    wanted = network.wanted(states[at])  # (P, Q)
+    spots = situations.spots(pairs.situation)
+    batch = histories.batch(spots.windows)
+    states = network.states_at(batch.song, batch.features, torch.from_numpy(spots.places))
+    wanted = network.wanted(states[torch.from_numpy(spots.owner), torch.from_numpy(spots.slot)])  # (P, Q)
     preferred, rejected = _looked_for(targets, pairs.preferred), _looked_for(targets, pairs.rejected)
     return dpo_loss(
         margins(wanted, preferred, rejected, temperature=config.temperature),

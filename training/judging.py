@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.utility import PAPER_UTILITY, Four, LinearUtility, TargetUtility, mode_aware_utility
 from training.situations import Situations
-from training.trained import CHUNK, WorldOver
+from training.trained import WorldOver, states_in
 from training.trajectories import predicted_after
 from training.windows import Histories
 
@@ -54,18 +53,9 @@ class EnsembleJudge:
         return self.utility.value(predicted.astype(np.float64), mode)
 
 
-@torch.inference_mode()
 def situation_states(world: WorldOver, histories: Histories, situations: Situations) -> Float[ndarray, "S M D"]:
     """Return every member's state in every situation."""
-    parts = []
-    for start in range(0, len(situations.windows), CHUNK):
-        stop = min(start + CHUNK, len(situations.windows))
-        chosen = slice(*np.searchsorted(situations.window, [start, stop]))
-        batch = histories.batch(situations.windows.take(np.arange(start, stop)))
-        states = world.ensemble.states(batch.song, batch.features)  # (b, M, L+1, D)
-        window = torch.from_numpy(situations.window[chosen] - start)
-        parts.append(states[window, :, torch.from_numpy(situations.place[chosen])])
-    return np.asarray(torch.cat(parts).numpy())
+    return states_in(situations, histories, world.ensemble.states_at)
 
 
 def prediction_spread(world: WorldOver, state: Float[ndarray, "S M D"], rng: np.random.Generator) -> Scales:

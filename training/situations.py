@@ -4,7 +4,8 @@ A window is a stretch of one listener's logged tokens, drawn anew for each liste
 act on partial histories, and every policy that is compared starts from the same ones (AMRS §3.4, rollout
 seeding). A history shorter than the drawn length is its own window.
 
-Legend: W windows · S situations · T tokens of all listeners · P plays
+Legend: W windows · S situations · T tokens of all listeners · P plays · w windows that are read
+· p situations of a window
 """
 
 from dataclasses import dataclass, replace
@@ -126,6 +127,31 @@ class Situations:
 
     def __len__(self) -> int:
         return len(self.window)
+
+    def spots(self, rows: Int[ndarray, " s"] | None = None) -> "Spots":
+        """Return where the given situations stand, window by window; all of them when None."""
+        window, place = (self.window, self.place) if rows is None else (self.window[rows], self.place[rows])
+        used, owner = np.unique(window, return_inverse=True)
+        by_owner = np.argsort(owner, kind="stable")
+        slot = np.empty(len(owner), np.int64)
+        slot[by_owner] = np.arange(len(owner)) - np.searchsorted(owner[by_owner], owner[by_owner])
+        places = np.zeros((len(used), int(slot.max(initial=0)) + 1), np.int64)
+        places[owner, slot] = place
+        windows = Windows(first=self.windows.first[used], length=places.max(axis=1))
+        return Spots(windows=windows, places=places, owner=owner, slot=slot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spots:
+    """Situations, gathered by window; a window ends at its last one, since nobody asks what came after it."""
+
+    windows: Windows
+    places: Int[ndarray, "w p"]
+    """How many tokens had been heard at each situation of a window; 0 where it has no more of them."""
+    owner: Int[ndarray, " s"]
+    """Each situation's row among the windows."""
+    slot: Int[ndarray, " s"]
+    """Its column among the places."""
 
 
 def situations_in(

@@ -3,6 +3,7 @@
 Networks see a song through a reading of its embedding, computed once per catalogue.
 
 Legend: B histories · L tokens · M members · N songs · C candidates · D state width · Q target width
+· S situations · p places at which a state is asked for
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,15 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from torch import Tensor
 
 from models.bundle import Affine
 from models.catalogue import gather
 from models.tokens import Tokens
 from training.networks.policy import PolicyNetwork
 from training.networks.world import Ensemble
-from training.windows import grouped
+from training.situations import Situations
+from training.windows import Histories, grouped
 
 
 def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[ndarray, "N Q"]:
@@ -64,6 +67,27 @@ def in_order(
 
 
 @runtime_checkable
+class StatesAt(Protocol):
+    """A network, asked for its state after given numbers of tokens: members stand behind the places."""
+
+    def __call__(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], place: Int[Tensor, "B p"]
+    ) -> Float[Tensor, "B p *state"]: ...
+
+
+@torch.inference_mode()
+def states_in(situations: Situations, histories: Histories, states_at: StatesAt) -> Float[ndarray, "S *state"]:
+    """Return the state in every situation."""
+    spots = situations.spots()
+    parts, order = [], []
+    for part, _ in alike(spots.windows.length):
+        batch = histories.batch(spots.windows.take(part))
+        parts.append(states_at(batch.song, batch.features, torch.from_numpy(spots.places[part])))
+        order.append(part)
+    return np.asarray(in_order(torch.cat(parts).numpy(), order)[spots.owner, spots.slot])
+
+
+@runtime_checkable
 class World(Protocol):
     """World models over one catalogue, wherever they run: trained networks, or a sealed bundle's graphs."""
 
@@ -105,14 +129,12 @@ class WorldOver:
         """Return every member's state after the given numbers of tokens of each history."""
         parts, order = [], []
         for part, longest in alike(place.max(axis=1, initial=0)):
-            states = self.ensemble.states(
+            states = self.ensemble.states_at(
                 torch.from_numpy(gather(self.songs, rows[part, :longest])),
                 torch.from_numpy(features[part, :longest]),
-            )  # (b, M, L+1, D)
-            wanted = torch.from_numpy(place[part])[:, None, :, None].expand(
-                -1, states.shape[1], -1, states.shape[3]
+                torch.from_numpy(place[part]),
             )
-            parts.append(states.gather(2, wanted).transpose(1, 2))
+            parts.append(states)
             order.append(part)
         return in_order(torch.cat(parts).numpy(), order)
 
@@ -167,12 +189,12 @@ class PolicyOver:
         """Return ŝ, of unit length, after the given numbers of tokens of each history."""
         parts, order = [], []
         for part, longest in alike(place.max(axis=1, initial=0)):
-            states = self.network.states(
+            states = self.network.states_at(
                 torch.from_numpy(gather(self.songs, rows[part, :longest])),
                 torch.from_numpy(features[part, :longest]),
-            )  # (b, L+1, D)
-            at = torch.from_numpy(place[part])[:, :, None].expand(-1, -1, states.shape[2])
-            parts.append(self.network.wanted(states.gather(1, at)))
+                torch.from_numpy(place[part]),
+            )
+            parts.append(self.network.wanted(states))
             order.append(part)
         return in_order(torch.cat(parts).numpy(), order)
 

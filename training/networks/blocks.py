@@ -4,7 +4,7 @@ As a rule a position sees itself and what came before it. Padding stands at the 
 hides it, so no padding mask is needed. How positions are told apart is an object passed in
 (`training.networks.positions`); the deployed networks have none (AMRS §4.3).
 
-Legend: B histories · T positions, oldest first · D width · H heads
+Legend: B histories · T positions, oldest first · D width · H heads · p positions that are asked for
 """
 
 from dataclasses import dataclass
@@ -55,6 +55,24 @@ class CausalAttention(nn.Module):
         )
         return self.merge(read.transpose(1, 2).reshape(batch, length, width))
 
+    def at(self, stream: Float[Tensor, "B T D"], place: Int[Tensor, "B p"]) -> Float[Tensor, "B p D"]:
+        """Return what the given positions read of all up to themselves; the others are only read."""
+        batch, length, width = stream.shape
+        weight, bias = self.project.weight, self.project.bias
+        asked = F.linear(taken(stream, place), weight[:width], bias[:width])
+        split = F.linear(stream, weight[width:], bias[width:]).view(batch, length, 2, self.heads, -1)
+        key, value = split.permute(2, 0, 3, 1, 4)  # (B, H, T, D/H) each
+        query = asked.view(batch, -1, self.heads, width // self.heads).transpose(1, 2)  # (B, H, p, D/H)
+        everywhere = torch.arange(length, device=stream.device)
+        read = F.scaled_dot_product_attention(
+            self.positions(query, place[:, None]),
+            self.positions(key, everywhere[None, None]),
+            value,
+            attn_mask=(everywhere <= place[..., None])[:, None],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.merge(read.transpose(1, 2).reshape(batch, -1, width))
+
 
 class Block(nn.Module):
     """Pre-norm attention and pre-norm network, each added to the stream."""
@@ -70,8 +88,21 @@ class Block(nn.Module):
 
     def forward(self, stream: Float[Tensor, "B T D"], sight: Sight | None = None) -> Float[Tensor, "B T D"]:
         """Return the stream after this block."""
-        stream = stream + self.dropout(self.attention(self.attention_norm(stream), sight))
+        return self._thought(stream + self.dropout(self.attention(self.attention_norm(stream), sight)))
+
+    def at(self, stream: Float[Tensor, "B T D"], place: Int[Tensor, "B p"]) -> Float[Tensor, "B p D"]:
+        """Return the stream after this block at the given positions alone."""
+        read = self.attention.at(self.attention_norm(stream), place)
+        return self._thought(taken(stream, place) + self.dropout(read))
+
+    def _thought(self, stream: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return the stream after the network at each position."""
         return stream + self.dropout(self.narrow(F.gelu(self.widen(self.network_norm(stream)))))
+
+
+def taken(stream: Float[Tensor, "B T D"], place: Int[Tensor, "B p"]) -> Float[Tensor, "B p D"]:
+    """Return the given positions of each history."""
+    return stream.gather(1, place[..., None].expand(-1, -1, stream.shape[-1]))
 
 
 def initialise(module: nn.Module) -> None:

@@ -4,13 +4,14 @@ Token = song part + feature part: the song part is linear, so it can be computed
 song stands, its vector is zero and so is its part. Source: AMRS §3.2–3.3.
 
 Legend: B histories · L tokens, oldest first, padding at the end · K song width · F features · D width
+· p places at which the state is asked for
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -82,6 +83,19 @@ class HistoryEncoder(nn.Module):
             features: as the tokeniser makes them.
         """
         return self.encode(self.song_part(song), features)
+
+    def at(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], place: Int[Tensor, "B p"]
+    ) -> Float[Tensor, "B p D"]:
+        """Return the state after so many tokens: the same as `forward` there, for little more than half the work.
+
+        Nobody asks the last block what it makes of the other positions.
+        """
+        stream = self.begun(self.song_part(song) + self.said(features))
+        *earlier, last = self.blocks
+        for block in earlier:
+            stream = block(stream)
+        return self.norm(last.at(stream, place))
 
     def encode(
         self, song_part: Float[Tensor, "B L D"], features: Float[Tensor, "B L F"]

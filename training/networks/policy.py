@@ -4,10 +4,11 @@
 map is a fixed affine map, a `Reading`. Source: AMRS §3.4.
 
 Legend: B histories · L tokens · K song width · F features · D state width · Q target width · N songs
+· p places at which the state is asked for
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +29,12 @@ class PolicyNetwork(nn.Module):
     def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B L+1 D"]:
         """Return the state h after every prefix of each history, the empty one first."""
         return self.encoder(song, features)
+
+    def states_at(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], place: Int[Tensor, "B p"]
+    ) -> Float[Tensor, "B p D"]:
+        """Return the state after the given numbers of tokens of each history."""
+        return self.encoder.at(song, features, place)
 
     def wanted(self, state: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape Q"]:
         """Return ŝ, the song wanted next, scaled to unit length."""

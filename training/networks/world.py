@@ -5,7 +5,7 @@ One pass over the history, then any number of songs through the head. The head's
 that is deployed; the other one is `training.networks.standard`, and `WorldForm` is what both promise.
 
 Legend: B histories · L tokens · K song width · F features · M members · D encoder width · H hidden width
-· Z state width · U = D + K token part · V = H + K song part
+· Z state width · U = D + K token part · V = H + K song part · p places at which the state is asked for
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +20,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from models.errors import ConfigError
+from training.networks.blocks import taken
 from training.networks.encoder import EncoderConfig, HistoryEncoder
 from training.networks.heads import FeedbackHead, PlainHead
 from training.networks.inputs import EVERYTHING, Inputs
@@ -145,6 +146,12 @@ class WorldModel(WorldForm):
         """Return the state after every prefix of each history, the empty one first."""
         return torch.cat([self.encoder(song, features), self.linear(song, features)], dim=-1)
 
+    def states_at(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], place: Int[Tensor, "B p"]
+    ) -> Float[Tensor, "B p Z"]:
+        """Return the state after the given numbers of tokens of each history."""
+        return torch.cat([self.encoder.at(song, features, place), taken(self.linear(song, features), place)], -1)
+
     def predict(self, state: Float[Tensor, "*left Z"], song: Float[Tensor, "*right K"]) -> Float[Tensor, "... 4"]:
         """Return the logits of the four signals if that song is played next; leading axes broadcast."""
         linear = self.linear.predict(state[..., self.encoder.width :], song)
@@ -180,6 +187,12 @@ class Ensemble:
     def states(self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"]) -> Float[Tensor, "B M L+1 Z"]:
         """Return every member's state after every prefix."""
         return torch.stack([member.states(song, features) for member in self.members], dim=1)
+
+    def states_at(
+        self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], place: Int[Tensor, "B p"]
+    ) -> Float[Tensor, "B p M Z"]:
+        """Return every member's state after the given numbers of tokens of each history."""
+        return torch.stack([member.states_at(song, features, place) for member in self.members], dim=2)
 
     def predict(self, state: Float[Tensor, "B M Z"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
         """Return every member's prediction, in [0, 1], of the four signals of N candidate songs each."""

@@ -1,5 +1,6 @@
 """The factorized world model keeps every promise, and its state is all that a candidate needs of the past."""
 
+import pytest
 import torch
 from torch.testing import assert_close
 
@@ -13,7 +14,7 @@ from tests.training.networks.world_promises import (
     fresh,
     history,
 )
-from training.networks.positions import NO_POSITIONS, PositionEncoding
+from training.networks.positions import NO_POSITIONS, PositionEncoding, Rotary
 from training.networks.world import Ensemble, WorldModel, WorldModelConfig
 
 
@@ -33,6 +34,18 @@ def test_padding_changes_no_state():
     assert_close(
         MODEL.states(pad(song, (0, 0, 0, 5)), pad(features, (0, 0, 0, 5)))[:, :10], MODEL.states(song, features)
     )
+
+
+@pytest.mark.parametrize("positions", [NO_POSITIONS, Rotary()])
+def test_the_state_at_a_place_is_that_of_the_whole_pass(positions: PositionEncoding):
+    """The last block is asked at those places alone; an empty history and the same place twice are places too."""
+    model = drawn_far(TestFactorized().architecture(positions))
+    song, features = history(3, 9)
+    place = torch.tensor([[9, 8], [0, 4], [2, 2]])
+
+    whole = model.states(song, features)[torch.arange(3)[:, None], place]
+    assert_close(model.states_at(song, features, place), whole)
+    assert_close(Ensemble([model, model]).states_at(song, features, place), torch.stack([whole, whole], dim=2))
 
 
 def test_a_song_is_worth_the_same_alone_and_among_candidates():
