@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
@@ -239,9 +240,12 @@ def draw_from_softmax(
 ) -> Int[ndarray, "S count"]:
     """Return different songs for each situation, drawn without replacement by Gumbel noise."""
     count = min(count, logits.shape[1])
-    perturbed = logits + rng.gumbel(size=logits.shape)
-    chosen = np.argpartition(-perturbed, count - 1, axis=1)[:, :count]
-    return np.sort(chosen, axis=1)
+    waiting = rng.standard_exponential(logits.shape, np.float32)
+    late = (
+        np.log(np.maximum(waiting, np.finfo(np.float32).tiny)) - logits
+    )  # −log of an exponential is Gumbel noise
+    chosen = torch.topk(torch.from_numpy(late), count, dim=1, largest=False, sorted=False).indices
+    return np.sort(chosen.numpy(), axis=1)
 
 
 def nearest_songs(targets: Float[ndarray, "N Q"], song: Int[ndarray, " s"], count: int) -> Int[ndarray, "s count"]:
