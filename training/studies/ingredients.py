@@ -1,10 +1,12 @@
 """The ingredients of a policy, alone and together, each judged by the truth of fresh worlds.
 
-One cell is one seed: simulate the base world, train world models and Copycat once, fine-tune Copycat by every
-recipe, and let all play to strangers. Recipes may be chosen by what stands here, so the seeds are of a range of
-their own, and what was chosen is judged by `amrs study worlds`. LOG is not read beyond its description.
+One cell is one seed and one part of the recipes, for all of them would take longer than a cell may: simulate the
+base world, train world models and Copycat, fine-tune Copycat by every recipe of the part, and let all play to
+strangers. World, models and Copycat are the same in every part of a seed. Recipes may be chosen by what stands
+here, so the seeds are of a range of their own, and what was chosen is judged by `amrs study worlds`. LOG is not
+read beyond its description.
 
-simulate → world models → Copycat → every recipe → rollouts for strangers → truth
+simulate → world models → Copycat → recipes → rollouts for strangers → truth
 
 Legend: R rollouts
 """
@@ -106,6 +108,8 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
     },
 }
 """Every recipe, by what its row is compared with. A name says what is added, or what is otherwise."""
+_PARTS: Final[Mapping[str, tuple[str, ...]]] = {"alone": (ALONE,), "together": (TOGETHER, CHANGED), "targets": ()}
+"""Which recipes a cell trains; that of other targets trains Copycat again, and what is made of it."""
 _ELSEWHERE: Final = {PAPER_DPO: _PAPER, EVERYTHING: _TOGETHER}
 """What is made of Copycat where its targets are not whitened."""
 _CENTRED: Final = {"centred targets": True, "raw targets": False}
@@ -121,7 +125,7 @@ _RERANKED: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingredients:
-    """The study; its cells are seeds."""
+    """The study; its cells are seeds and parts of the recipes."""
 
     name: str = "ingredients"
     title: str = "The ingredients of a policy, alone and together"
@@ -130,15 +134,19 @@ class Ingredients:
     """Of a world, by the name of the scale."""
 
     def cells(self, scale: Scale) -> list[Cell]:
-        """Return one cell per seed."""
-        return [Cell(study=self.name, settings=(("seed", seed),)) for seed in range(scale.seeds)]
+        """Return every part on each seed."""
+        return [
+            Cell(study=self.name, settings=(("seed", seed), ("part", part)))
+            for seed in range(scale.seeds)
+            for part in _PARTS
+        ]
 
     def refuses(self, description: LogDescription) -> str | None:
         """Return why a log of real listeners cannot serve."""
         return None if description.simulated else "ingredients are judged by the truth of simulated platforms"
 
     def reads(self, scale: Scale) -> object:
-        """Return what fixes a cell's numbers besides its seed."""
+        """Return what fixes a cell's numbers besides its seed and part."""
         preset = scale.preset
         stages = (preset.world, preset.copycat, preset.dpo, preset.windows)
         counts = (preset.situations_per_window, preset.candidate_count)
@@ -150,11 +158,11 @@ class Ingredients:
         return stages, counts, recipes, self.sizes[scale.name], PlatformParameters()
 
     def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
-        """Return what every recipe truly gains over Copycat in the cell's world."""
+        """Return what every recipe of the part truly gains over Copycat in the seed's world."""
         del log
         seed, preset = cell.number("seed"), scale.preset
         world = World.of((), self.sizes[scale.name], seed=_FIRST_SEED + seed, preset=preset)
-        made = _made(world, preset, seed, advance)
+        made = _made(world, preset, seed, cell.text("part"), advance)
         setting = setting_with(
             world.material,
             made.world,
@@ -210,15 +218,15 @@ class _Made:
             self.reach.append({"policy": f"{name}{suffix}", **_reach(looks, budgets[name])})
 
 
-def _made(world: World, preset: Preset, seed: int, advance: Advance) -> _Made:
-    """Return Copycat, every recipe, the same over other targets, and some of them behind a decoder."""
+def _made(world: World, preset: Preset, seed: int, part: str, advance: Advance) -> _Made:
+    """Return Copycat, what the part makes of it, and some of that behind a decoder."""
     material = world.material
     models = train_world(material, preset, seed=seed, advance=advance)
     windows = PolicyWindows.of(material, preset, seed=seed)
-    recipes = {name: recipe for group in RECIPES.values() for name, recipe in group.items()}
+    recipes = {name: recipe for group in _PARTS[part] for name, recipe in RECIPES[group].items()}
     budgets = {
         name: preset.dpo.kl_budget_nats if each.kl_budget_nats is None else each.kl_budget_nats
-        for name, each in recipes.items()
+        for name, each in (*recipes.items(), *_ELSEWHERE.items())
     }
     groups = {name: group for group, own in RECIPES.items() for name in own}
     made = _Made(world=models)
@@ -230,7 +238,7 @@ def _made(world: World, preset: Preset, seed: int, advance: Advance) -> _Made:
             decoder = pessimistic_rerank(trained.utilities[utility_of])
             made.rivals[name] = Rival(Learned(trained.networks[songs_of]), decoder)
             made.groups[name] = BEHIND
-    for name, is_centred in _CENTRED.items():
+    for name, is_centred in _CENTRED.items() if part == "targets" else ():
         target = UnscaledConfig(components=preset.copycat.target.components, centred=is_centred)
         there = replace(preset, copycat=replace(preset.copycat, target=target))
         other = train_contenders(material, models, windows, there, seed=seed, advance=advance, recipes=_ELSEWHERE)

@@ -18,6 +18,7 @@ TOGETHER: Final = "together"
 CHANGED: Final = "together, but"
 BEHIND: Final = "behind a decoder"
 TARGETS: Final = "other targets"
+_ORDER: Final = (ALONE, TOGETHER, CHANGED, BEHIND, TARGETS)
 """The parts of the table, by what a row is to be compared with."""
 
 _GAINS: Final = (
@@ -39,7 +40,7 @@ _NOTE: Final = (
 
 
 def gain_table(results: Results) -> ResultTable:
-    """Return one row per policy but Copycat, in the order in which they were made."""
+    """Return one row per policy but Copycat, part after part."""
     runs = [records for _, records in results]
     rows = [
         (group, name, sum(_has(run, name) for run in runs), *_told(runs, name))
@@ -90,9 +91,10 @@ def gain_figure(results: Results) -> list[Figure]:
 
 
 def _policies(runs: Sequence[Records]) -> dict[str, str]:
-    """Return every policy but Copycat that some run has, and its part of the table."""
+    """Return every policy but Copycat that some run has, and its part of the table, part after part."""
     found = {str(row["policy"]): str(row["group"]) for run in runs for row in run["policies"]}
-    return {name: group for name, group in found.items() if name != COPYCAT}
+    found.pop(COPYCAT, None)
+    return dict(sorted(found.items(), key=lambda each: _ORDER.index(each[1])))
 
 
 def _told(runs: Sequence[Records], policy: str) -> list[Value]:

@@ -19,12 +19,20 @@ from training.studies.scales import Scale
 
 SCALE = Scale(name="tiny", preset=hasty.PRESET, splits=2, seeds=2)
 STUDY = Ingredients(sizes={"tiny": sized_like_paper(40, 150)})
-CELL = Cell(study="ingredients", settings=(("seed", 0),))
+PARTS = ("alone", "together", "targets")
+
+
+def of(part: str) -> Cell:
+    return Cell(study="ingredients", settings=(("seed", 0), ("part", part)))
 
 
 @cache
-def ran() -> Records:
-    return STUDY.run(CELL, Path("no log is read"), SCALE, lambda _: None)
+def ran(part: str) -> Records:
+    return STUDY.run(of(part), Path("no log is read"), SCALE, lambda _: None)
+
+
+def results() -> list[tuple[Cell, Records]]:
+    return [(of(part), ran(part)) for part in PARTS]
 
 
 def test_every_recipe_has_a_name_of_its_own():
@@ -34,38 +42,47 @@ def test_every_recipe_has_a_name_of_its_own():
     assert {PAPER_DPO, EVERYTHING} <= set(names)
 
 
-def test_there_is_one_cell_per_seed():
-    assert [cell.label for cell in STUDY.cells(SCALE)] == ["ingredients: seed 0", "ingredients: seed 1"]
+def test_every_seed_has_every_part():
+    assert [cell.label for cell in STUDY.cells(SCALE)] == [
+        f"ingredients: seed {seed}, part {part}" for seed in (0, 1) for part in PARTS
+    ]
 
 
-def test_a_cell_judges_every_recipe_by_the_truth():
-    records = ran()
-    plain_records(CELL, records)  # refuses NaN
+@pytest.mark.parametrize("part", PARTS)
+def test_a_cell_judges_every_recipe_by_the_truth(part: str):
+    records = ran(part)
+    plain_records(of(part), records)  # refuses NaN
 
     made = {row["policy"] for row in records["policies"]}
-    expected = {name for group in RECIPES.values() for name in group} - {
-        row["policy"] for row in records["absent"]
-    }
-    assert expected | {COPYCAT, RERANKED_COPYCAT, f"{COPYCAT}, raw targets"} <= made
+    assert COPYCAT in made
     assert {row["policy"] for row in records["gains"]} == made - {COPYCAT}
     assert {row["policy"] for row in records["distances"]} == made - {COPYCAT}
     assert all(row["true_gain"] is not None for row in records["gains"])
 
 
-def test_the_table_has_a_row_for_every_policy_but_copycat():
-    table = gain_table([(CELL, ran())])
+def test_every_part_has_the_same_copycat():
+    first, *others = ([row for row in ran(part)["diversity"] if row["policy"] == COPYCAT] for part in PARTS)
 
-    assert [row[1] for row in table.rows] == [
-        row["policy"] for row in ran()["policies"] if row["policy"] != COPYCAT
-    ]
+    assert all(other == first for other in others)
+
+
+def test_the_table_has_a_row_for_every_policy_but_copycat():
+    table = gain_table(results())
+
+    names = [row[1] for row in table.rows]
+    absent = {row["policy"] for _, run in results() for row in run["absent"]}
+    expected = {name for group in RECIPES.values() for name in group} - absent
+    assert expected | {RERANKED_COPYCAT, f"{COPYCAT}, raw targets"} <= set(names)
+    assert COPYCAT not in names
+    assert len(names) == len(set(names))
     assert {row[2] for row in table.rows} == {1}
-    assert len(gain_figure([(CELL, ran())])) == 1
+    assert len(gain_figure(results())) == 1
 
 
 def test_what_one_seed_could_not_make_is_counted_out():
-    run = ran()
+    run = ran("together")
     lacking = {kind: [row for row in rows if row.get("policy") != EVERYTHING] for kind, rows in run.items()}
-    table = gain_table([(CELL, run), (CELL, lacking)])
+    table = gain_table([(of("together"), run), (of("together"), lacking)])
 
     assert {row[1]: row[2] for row in table.rows}[EVERYTHING] == 1
 
@@ -92,4 +109,4 @@ def test_real_listeners_have_no_truth():
 
 @pytest.mark.prove
 def test_the_same_cell_gives_the_same_records():
-    assert STUDY.run(CELL, Path("no log is read"), SCALE, lambda _: None) == ran()
+    assert STUDY.run(of("targets"), Path("no log is read"), SCALE, lambda _: None) == ran("targets")
