@@ -14,5 +14,5 @@ def policy_order(utility: LinearUtility | TargetUtility) -> Decoder:
 
 
 def pessimistic_rerank(utility: LinearUtility | TargetUtility) -> Decoder:
-    """Return the decoder that orders the policy's first hundred songs by a pessimistic utility."""
-    return Rerank(utility=utility, depth=100, caution=2.0)
+    """Return the decoder that orders the policy's first songs by a pessimistic utility, rare ones earlier."""
+    return Rerank(utility=utility, depth=40, caution=2.0, rarity=1.0)

@@ -3,9 +3,9 @@
 Over a catalogue, π(y | x) = softmax_y(cos(ŝ, y)/τ), so the partition functions cancel: a margin is
 (ŝ·(y_w − y_l))/τ, no softmax is needed for the loss, and only β/τ is identifiable. Probability can leak to
 third songs along y_w − y_l, so the exact KL(π_θ ‖ π_ref) over the catalogue is watched, and training stops at a
-budget; and the songs become fewer, so the policy is widened until it plays about as many as the reference
-(`training.variety`). Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290), eq. 7; label smoothing: Mitchell
-2023 (cDPO).
+budget; and the songs become fewer, so what is a listener's own is widened and flattened until the policy plays
+about as many as the reference (`training.variety`). Source: AMRS eq. 2; Rafailov et al. 2023 (arXiv:2305.18290),
+eq. 7; label smoothing: Mitchell 2023 (cDPO).
 
 A sequence's log-probability is taken to be the sum of its songs': of two sequences of one length the partition
 functions cancel as well, and ŝ·Σ y stands for ŝ·y in the margin.
@@ -36,7 +36,7 @@ from training.pairs import Judge, Offer, OwnSongs, PairRecipe, Pairs, join
 from training.seeding import torch_seeded_by
 from training.situations import Situations
 from training.trained import PolicyOver, states_in
-from training.variety import AS_VARIED, Variety, first_song_count, least_widening, widened
+from training.variety import AS_VARIED, Variety, first_song_count, least_flattening, varied
 from training.windows import Histories
 
 _CHUNK: Final = 2048
@@ -88,9 +88,9 @@ class DpoLook:
     loss_nats: float
     """Mean over the pairs since the look before; log 2 where nothing was learned."""
     kl_nats: float
-    """Mean KL(π_θ ‖ π_ref) over the situations that are watched, of the policy as widened."""
-    widening: float
-    """How far the policy had to be widened to play about as many songs as the reference; 0 is not at all."""
+    """Mean KL(π_θ ‖ π_ref) over the situations that are watched, of the policy as it would play."""
+    flattening: float
+    """How far the policy had to be flattened to play about as many songs as the reference; 0 is not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -213,21 +213,22 @@ def optimise_preferences(
 
             if step % config.look_every == 0 or step == config.steps:
                 state = _states(network, histories, watched)
-                widening = least_widening(
-                    network, state[one_each], reference.targets, reference_count=song_count, variety=config.variety
+                among = state[one_each]
+                flattening = least_flattening(
+                    network, among, reference.targets, reference_count=song_count, variety=config.variety
                 )
-                wide = widened(network, state[one_each], widening)
+                playing = varied(network, among, widening=config.variety.widening, flattening=flattening)
                 with torch.inference_mode():
-                    now = wide.wanted(state)
+                    now = playing.wanted(state)
                 kl = catalogue_kl(now, held_watched, targets, temperature=config.temperature).mean()
                 looks.append(
-                    DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl), widening=widening)
+                    DpoLook(step=step, loss_nats=float(np.mean(losses)), kl_nats=float(kl), flattening=flattening)
                 )
                 losses.clear()
                 advance(looks[-1])
                 if looks[-1].kl_nats > config.kl_budget_nats:
                     break
-                within_budget = wide
+                within_budget = playing
     return Tuned(network=within_budget, looks=tuple(looks))
 
 

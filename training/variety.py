@@ -3,7 +3,14 @@
 Preferences lead every listener the same way. What the wanted directions have in common grows, the same few songs
 stand nearest to all of them, and coverage falls, though no listener's own order changed much. The output layer is
 affine, so what listeners have in common can be told from what is their own: ŝ = μ + (ŝ − μ), with μ the mean over
-situations. *Widening* multiplies the second part. The widening is the least that brings back the reference's
+situations. Two things are done to the second part.
+
+*Widening* multiplies it. Listeners get back the taste that preferences took; the songs hardly become more.
+
+*Flattening* brings its principal directions nearer to one length: σ → σ (σ₁/σ)^p. A clone tells listeners apart
+along a few directions, those of genre, and looks for the same in all others; so of each genre the few songs that
+have nothing particular elsewhere are nearest to everybody. Where listeners also differ in the others, each finds
+songs of their own, at little cost in what they are like. The power p is the least that brings back the reference's
 number of different first songs, on listeners who were not trained on; no truth and no world model is asked.
 
 Legend: S situations · D state width · Q target width · N songs
@@ -25,38 +32,58 @@ from training.networks.policy import PolicyNetwork
 _FIRST_SONGS: Final = 5
 """Songs of each situation that count: a rollout's length."""
 _HALVINGS: Final = 4
-"""Steps of the search; the widening is found to a sixteenth of the widest."""
+"""Steps of the search; the flattening is found to a sixteenth of the flattest."""
+_SHORTEST: Final = 1e-3
+"""Of the longest principal direction: shorter ones are lengthened as if they were so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variety:
-    """How many different songs a tuned policy shall play, and how far it may be widened for it."""
+    """How many different songs a tuned policy shall play, and what may be done for it."""
 
-    share: float = 1.25
+    share: float = 1.1
     """Of the reference's different first songs; 0 lets variety go, as the paper does. Above 1, because a rollout
     loses more of it than its first songs tell."""
-    widest: float = 2.0
-    """The largest widening, counted from 0; where it does not suffice, it is what is used."""
+    widening: float = 1.0
+    """By how much what is a listener's own is multiplied, counted from 0."""
+    flattest: float = 0.6
+    """The largest flattening p, in [0, 1]; where it does not suffice, it is what is used."""
 
     def __post_init__(self) -> None:
-        if self.share < 0 or self.widest < 0:
-            raise ConfigError(f"share and widest must be at least 0; got {self.share} and {self.widest}")
+        if self.share < 0 or self.widening < 0 or not 0 <= self.flattest <= 1:
+            raise ConfigError(
+                "share and widening must be at least 0, and flattest in [0, 1]; got "
+                f"{self.share}, {self.widening} and {self.flattest}"
+            )
 
 
 AS_VARIED: Final = Variety()
 """The default."""
-LET_GO: Final = Variety(share=0.0)
+LET_GO: Final = Variety(share=0.0, widening=0.0)
 """However few songs remain: the paper's recipe."""
 
 
-def widened(network: PolicyNetwork, state: Float[Tensor, "S D"], widening: float) -> PolicyNetwork:
-    """Return a policy whose wanted directions deviate (1 + widening) times as far from their mean over states."""
-    wide = deepcopy(network)
+def varied(
+    network: PolicyNetwork, state: Float[Tensor, "S D"], *, widening: float, flattening: float
+) -> PolicyNetwork:
+    """Return a policy whose wanted directions deviate otherwise from their mean over states.
+
+    Args:
+        network: stays as it is.
+        state: its states in the situations over which the mean and the principal directions are taken.
+        widening: the deviations are multiplied by 1 + this.
+        flattening: p; at 1 their principal directions all have the length of the longest.
+    """
+    other = deepcopy(network)
     with torch.no_grad():
-        common = wide.output(state).mean(dim=0)  # (Q,)
-        wide.output.weight.mul_(1 + widening)
-        wide.output.bias.sub_(common).mul_(1 + widening).add_(common)
-    return wide
+        wanted = other.output(state)  # (S, Q), of any length
+        common = wanted.mean(dim=0)
+        _, length, direction = torch.linalg.svd(wanted - common, full_matrices=False)
+        longer = (length[0] / length.clamp(min=_SHORTEST * float(length[0]))) ** flattening
+        change = torch.eye(len(common)) + (direction.T * (longer - 1)) @ direction  # (Q, Q), symmetric
+        other.output.weight.copy_((1 + widening) * change @ other.output.weight)
+        other.output.bias.copy_(common + (1 + widening) * change @ (other.output.bias - common))
+    return other
 
 
 def first_song_count(wanted: Float[Tensor, "S Q"], targets: Float[ndarray, "N Q"]) -> int:
@@ -66,7 +93,7 @@ def first_song_count(wanted: Float[Tensor, "S Q"], targets: Float[ndarray, "N Q"
     return len(np.unique(nearest.numpy()))
 
 
-def least_widening(
+def least_flattening(
     network: PolicyNetwork,
     state: Float[Tensor, "S D"],
     targets: Float[ndarray, "N Q"],
@@ -74,23 +101,25 @@ def least_widening(
     reference_count: int,
     variety: Variety,
 ) -> float:
-    """Return the least widening that reaches the wanted share of the reference's first songs, or the widest.
+    """Return the least flattening that reaches the wanted share of the reference's first songs, or the flattest.
 
     Args:
-        network: the tuned policy.
+        network: the tuned policy, not yet widened.
         state: its states in the situations that are watched.
         targets: songs in the policy's target space, of unit length.
         reference_count: `first_song_count` of the reference in the same situations.
+        variety: the share, and how far the policy is widened at the same time.
     """
 
-    def suffices(widening: float) -> bool:
+    def suffices(flattening: float) -> bool:
+        other = varied(network, state, widening=variety.widening, flattening=flattening)
         with torch.inference_mode():
-            wanted = widened(network, state, widening).wanted(state)
+            wanted = other.wanted(state)
         return first_song_count(wanted, targets) >= variety.share * reference_count
 
     if suffices(0.0):
         return 0.0
-    low, high = 0.0, variety.widest
+    low, high = 0.0, variety.flattest
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if suffices(middle) else (middle, high)

@@ -13,6 +13,7 @@ from tests.training import small_run
 from training.dpo import DpoConfig, catalogue_kl, dpo_loss, margins, optimise_preferences
 from training.judging import EnsembleJudge, situation_states
 from training.situations import draw_windows, situations_in
+from training.variety import LET_GO
 
 SEEDS = st.integers(0, 2**31)
 
@@ -107,7 +108,7 @@ def test_the_policy_moves_away_from_the_reference_but_never_past_the_budget():
         mode=situations.mode,
         utility=small_run.UTILITY,
     )
-    config = DpoConfig(steps=80, learning_rate=5e-4, kl_budget_nats=0.05, look_every=2)
+    config = DpoConfig(steps=80, learning_rate=5e-4, kl_budget_nats=0.05, variety=LET_GO, look_every=2)
     first, again = (
         optimise_preferences(
             reference,

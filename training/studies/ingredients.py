@@ -21,11 +21,12 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from models.log_schema import LogDescription
+from models.utility import PAPER_UTILITY
 from training.decoding import pessimistic_rerank
 from training.dpo import DpoLook
 from training.judges.paired import ALL
 from training.judges.truth import judge_by_truth, true_distance
-from training.judging import balanced_utility, paper_utility, serving_utility
+from training.judging import BALANCED, UPWARD, balanced_utility, paper_utility, serving_utility
 from training.limits import mean_reports
 from training.networks.reading import UnscaledConfig
 from training.pairs import NOT_STRICT, NegativeHistoryPairs, Outright, OverplayedPairs, Standards, SupportPairs
@@ -60,7 +61,7 @@ _FIRST_SEED: Final = 3_000
 _RESAMPLING: Final = 0
 """Seed of the bootstrap."""
 
-EVERYTHING: Final = "budget, support pairs, utility, pessimism, agreement, widened"
+EVERYTHING: Final = "budget, support pairs, utility, pessimism, agreement, varied"
 """The recipe with every ingredient that was kept before this study."""
 BY_MODE: Final = "by mode"
 
@@ -82,7 +83,7 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
         "+ pessimism": replace(_PAPER, pairs=NegativeHistoryPairs(standards=_DOUBTFUL)),
         "+ contested pairs dropped": replace(_PAPER, pairs=NegativeHistoryPairs(standards=_AGREED)),
         "+ labels not smoothed": replace(_PAPER, pairs=Outright(NegativeHistoryPairs())),
-        "+ widened": replace(_PAPER, variety=AS_VARIED),
+        "+ varied": replace(_PAPER, variety=AS_VARIED),
         "support pairs": replace(_PAPER, pairs=_UNSTRICT_SUPPORT),
         "overplayed songs rejected": replace(_PAPER, pairs=OverplayedPairs(standards=NOT_STRICT)),
         "sequences": replace(_PAPER, pairs=SequencePairs(standards=NOT_STRICT)),
@@ -100,9 +101,9 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
         "no budget": replace(_TOGETHER, kl_budget_nats=_FAR),
         "the paper's pairs": replace(_TOGETHER, pairs=NegativeHistoryPairs(standards=Standards())),
         "labels not smoothed": replace(_TOGETHER, pairs=Outright(SupportPairs())),
-        "overplayed songs rejected, not widened": replace(_TOGETHER, pairs=OverplayedPairs(), variety=LET_GO),
-        "overplayed songs rejected, widened": replace(_TOGETHER, pairs=OverplayedPairs()),
-        "sequences, widened": replace(_TOGETHER, pairs=SequencePairs()),
+        "overplayed songs rejected, not varied": replace(_TOGETHER, pairs=OverplayedPairs(), variety=LET_GO),
+        "overplayed songs rejected, varied": replace(_TOGETHER, pairs=OverplayedPairs()),
+        "sequences, varied": replace(_TOGETHER, pairs=SequencePairs()),
         BY_MODE: replace(_TOGETHER, utility_in=serving_utility),
         "by mode, sequences": replace(_TOGETHER, utility_in=serving_utility, pairs=SequencePairs()),
     },
@@ -155,7 +156,8 @@ class Ingredients:
             for group in RECIPES.values()
             for name, each in group.items()
         )
-        return stages, counts, recipes, self.sizes[scale.name], PlatformParameters()
+        weights = (UPWARD, BALANCED, pessimistic_rerank(PAPER_UTILITY))
+        return stages, counts, recipes, weights, self.sizes[scale.name], PlatformParameters()
 
     def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
         """Return what every recipe of the part truly gains over Copycat in the seed's world."""
@@ -250,8 +252,8 @@ def _reach(looks: Sequence[DpoLook], budget_nats: float) -> Row:
     """Return where the policy was when it was kept: at the last look within the budget, else where it began."""
     within = [look for look in looks if look.kl_nats <= budget_nats]
     if not within:
-        return {"steps": 0, "kl_nats": 0.0, "widening": 0.0}
-    return {"steps": within[-1].step, "kl_nats": within[-1].kl_nats, "widening": within[-1].widening}
+        return {"steps": 0, "kl_nats": 0.0, "flattening": 0.0}
+    return {"steps": within[-1].step, "kl_nats": within[-1].kl_nats, "flattening": within[-1].flattening}
 
 
 def _distance_rows(rollouts: Mapping[str, Rollouts], listeners: Int[ndarray, " R"]) -> Iterator[Row]:

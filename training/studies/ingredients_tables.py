@@ -32,7 +32,7 @@ _NOTE: Final = (
     "Gains over Copycat in percent of Copycat's mean, over five-song rollouts of strangers to every model, "
     "without guardrails; 95% intervals resample listeners, and over several seeds their independent errors are "
     "joined. gap: predicted − true gain. distance: true distance of valence and arousal from the mode's target "
-    "region less Copycat's, × 1000, over all modes; below 0 is nearer. KL from Copycat in nats and widening: on "
+    "region less Copycat's, × 1000, over all modes; below 0 is nearer. KL from Copycat in nats and flattening: on "
     "validation listeners, of the policy that was kept. coverage, entropy, ILD: percent of Copycat's. Rows of "
     "*together* add one ingredient each to the row above; rows of *together, but* differ from the last of those "
     "in what they name. Recipes may be chosen by this table; what was chosen is judged by `amrs study worlds`."
@@ -56,7 +56,7 @@ def gain_table(results: Results) -> ResultTable:
             *(f"{head} {signal}" for _, signals, head in _GAINS for signal in signals),
             "distance",
             "KL",
-            "widening",
+            "flattening",
             *_DIVERSITY.values(),
         ),
         rows=tuple(rows),
@@ -109,7 +109,7 @@ def _told(runs: Sequence[Records], policy: str) -> list[Value]:
     return [
         *(None if gain is None else gain.shown(1, times=100) for gain in gains),
         None if distance is None else distance.shown(1, times=1000),
-        *(_mean(runs, policy, field) for field in ("kl_nats", "widening")),
+        *(_mean(runs, policy, field) for field in ("kl_nats", "flattening")),
         *(None if share is None else f"{100 * share:.1f}" for share in shares),
     ]
 

@@ -140,7 +140,7 @@ def look_rows(looks: Mapping[str, tuple[DpoLook, ...]]) -> Iterator[Row]:
                 "step": look.step,
                 "loss_nats": look.loss_nats,
                 "kl_nats": look.kl_nats,
-                "widening": look.widening,
+                "flattening": look.flattening,
             }
 
 

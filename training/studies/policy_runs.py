@@ -20,6 +20,7 @@ from models.log import read_log
 from models.utility import PAPER_UTILITY
 from training.choosing import Setting
 from training.decoding import pessimistic_rerank
+from training.judging import BALANCED, UPWARD
 from training.limits import mean_reports
 from training.material import Material, prepare
 from training.policies.neighbours import session_neighbours
@@ -87,8 +88,11 @@ def read_by_cells(scale: Scale) -> object:
     preset = scale.preset
     stages = (preset.world, preset.copycat, preset.dpo, preset.windows)
     counts = (preset.situations_per_window, preset.candidate_count)
-    recipes = tuple((name, each.pairs, each.kl_budget_nats, each.variety) for name, each in RECIPES.items())
-    return stages, counts, recipes
+    recipes = tuple(
+        (name, each.pairs, each.utility_in.__name__, each.kl_budget_nats, each.variety)
+        for name, each in RECIPES.items()
+    )
+    return stages, counts, recipes, UPWARD, BALANCED, pessimistic_rerank(PAPER_UTILITY)
 
 
 def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:

@@ -149,15 +149,15 @@ def _fine_tuning(found: PolicyResults) -> ResultTable:
     return ResultTable(
         name="table4-dpo",
         title="How far preference optimisation went",
-        header=("policy", "steps", "loss, nats", "KL on validation, nats", "widening"),
+        header=("policy", "steps", "loss, nats", "KL on validation, nats", "flattening"),
         rows=tuple(
-            (policy, *(last(policy, column) for column in ("step", "loss_nats", "kl_nats", "widening")))
+            (policy, *(last(policy, column) for column in ("step", "loss_nats", "kl_nats", "flattening")))
             for policy in tuned
         ),
         note=(
             "At the last look, mean (SD) over seeds; a policy is that of the last look within its budget. "
-            "Widening: by how much what is a listener's own in the wanted direction was multiplied, so that "
-            "the policy plays about as many songs as Copycat; 0 is not at all."
+            "Flattening: by which power the principal directions of what is a listener's own were brought nearer "
+            "to one length, so that the policy plays about as many songs as Copycat; 0 is not at all."
         ),
     )
 

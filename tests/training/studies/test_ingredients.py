@@ -92,7 +92,7 @@ def test_nothing_is_drawn_of_no_cell():
 
 
 def look(step: int, kl_nats: float) -> DpoLook:
-    return DpoLook(step=step, loss_nats=0.6, kl_nats=kl_nats, widening=0.5)
+    return DpoLook(step=step, loss_nats=0.6, kl_nats=kl_nats, flattening=0.5)
 
 
 @pytest.mark.parametrize(("budget", "steps"), [(0.25, 8), (0.1, 4), (0.01, 0), (float("inf"), 12)])
