@@ -16,14 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from models.errors import ConfigError
 from models.listening import NO_SONG
+from training.catalogue_nats import catalogue_nats
 from training.networks.encoder import EncoderConfig, HistoryEncoder
-from training.networks.policy import PolicyNetwork, cosines
+from training.networks.policy import PolicyNetwork
 from training.networks.reading import Reading, ReadingConfig, UnscaledConfig, fit_reading, fit_unscaled
 from training.networks.standardisation import standardisation
 from training.seeding import torch_seeded_by
@@ -92,7 +92,7 @@ def info_nce(
     Returns:
         log N where the policy looks at no song more than at another.
     """
-    return F.cross_entropy(cosines(wanted, targets) / temperature, played, reduction="none")
+    return catalogue_nats(wanted / temperature, targets, played)
 
 
 def target_space(embeddings: Float[ndarray, "N E"], config: ReadingConfig | UnscaledConfig) -> Reading:

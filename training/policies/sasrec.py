@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from models.listening import NO_SONG
+from training.catalogue_nats import catalogue_nats
 from training.copycat import CloningEpoch, CopycatConfig
 from training.networks.blocks import stack
 from training.networks.encoder import EncoderConfig
@@ -135,7 +135,7 @@ def train_sasrec(
 def _nats(network: SasRecNetwork, batch: Batch, counted: Tensor) -> Float[Tensor, " P"]:
     """Return the cross-entropy of each counted play, foretold from what came before it."""
     before = network(batch.song_row)[:, :-1][counted]  # (P, D)
-    return F.cross_entropy(network.logits(before), batch.song_row[counted], reduction="none")
+    return catalogue_nats(before, network.songs.weight[:-1], batch.song_row[counted])
 
 
 @torch.inference_mode()
