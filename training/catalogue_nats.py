@@ -27,7 +27,7 @@ def catalogue_nats(
         songs: all of the catalogue.
         played: the row of the song that was played.
     """
-    return _CatalogueNats.apply(query, songs, played)
+    return _CatalogueNats.apply(query, songs, played)  # type: ignore[no-untyped-call]
 
 
 class _CatalogueNats(torch.autograd.Function):

@@ -16,7 +16,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from models.errors import ConfigError
-from training.networks.blocks import Sight, initialise, stack
+from training.networks.blocks import Block, Sight, initialise, stack
 from training.networks.positions import NO_POSITIONS, PositionEncoding
 from training.networks.summary import DECAYS, running_summary, summary_width
 
@@ -93,6 +93,7 @@ class HistoryEncoder(nn.Module):
         """
         stream = self.begun(self.song_part(song) + self.said(features))
         *earlier, last = self.blocks
+        assert isinstance(last, Block)
         for block in earlier:
             stream = block(stream)
         return self.norm(last.at(stream, place))
