@@ -1,11 +1,12 @@
 """A Gaussian process whose covariance is a sum of named parts, each with a weight that the training rows choose.
 
 Every part says of two rows how alike they are in one respect: the same listener, songs that sound alike, a like
-situation. The target is brought to unit variance and a row's own noise is 1, so a weight is the variance of its
-part in units of noise. Weights are moved one at a time, by factors of four, while the squared error of rows that
-were left out falls; leaving out is in closed form, row by row or group by group, so nothing is fitted again.
+situation. The targets are brought to unit variance and a row's own noise is 1, so a weight is the variance of its
+part in units of noise. Several targets share one covariance. Weights are moved one at a time, by factors of four,
+while the squared error of rows that were left out falls; leaving out is in closed form, row by row or group by
+group, so nothing is fitted again.
 
-Legend: N training rows · Q asked rows · P parts
+Legend: N training rows · Q asked rows · P parts · T targets
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import lapack
+
+from models.errors import DataError
 
 Parts = Mapping[str, Float[ndarray, "Q N"]]
 """How alike rows are to training rows, by the name of the part; about 1 for a row and itself."""
@@ -24,6 +27,8 @@ START: Final = 0.15
 _LEAST, _MOST, _FACTOR = START / 4**4, START * 4**3, 4.0
 _GAIN: Final = 1e-3
 """The share of the error by which it must fall for a weight to be moved: held against fitting the folds."""
+_ROUNDS: Final = 3
+"""How often every weight is tried at most: what later rounds gain is below what folds can tell."""
 _CONSTANT: Final = 1.0
 
 
@@ -33,69 +38,82 @@ class GaussianProcess:
 
     weights: Mapping[str, float]
     """In units of noise."""
-    left_out: Float[ndarray, " N"]
+    left_out: Float[ndarray, "N T"]
     """What is predicted of each training row when its group is left out."""
-    mean: float
-    spread: float
-    _shares: Float[ndarray, " N"]
+    mean: Float[ndarray, " T"]
+    spread: Float[ndarray, " T"]
+    _shares: Float[ndarray, "N T"]
 
-    def predict(self, parts: Parts) -> Float[ndarray, " Q"]:
-        """Return the mean of each asked row."""
+    def predict(self, parts: Parts) -> Float[ndarray, "Q T"]:
+        """Return the means of each asked row."""
         alike = sum((weight * parts[name] for name, weight in self.weights.items()), np.float64(_CONSTANT))
         return np.asarray(self.mean + self.spread * (alike @ self._shares))
 
 
-def fit_gaussian(parts: Parts, target: Float[ndarray, " N"], groups: Int[ndarray, " N"]) -> GaussianProcess:
+def fit_gaussian(parts: Parts, targets: Float[ndarray, "N T"], groups: Int[ndarray, " N"]) -> GaussianProcess:
     """Return the process with the weights whose error on left-out groups is least.
 
     Args:
         parts: of the training rows with themselves.
-        target: any scale; constant targets are predicted as they are.
+        targets: any scale; constant ones are predicted as they are.
         groups: rows that are left out together: of the same song, or each row a group of its own.
     """
-    mean, spread = float(target.mean()), float(target.std()) or 1.0
-    standard = (target - mean) / spread
+    mean, spread = targets.mean(axis=0), targets.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    standard = (targets - mean) / spread
+    members = _members(groups)
     weights = dict.fromkeys(parts, START)
-    error = _error(parts, weights, standard, groups)
-    moved = True
-    while moved:
+    covariance = _CONSTANT + np.eye(len(targets))
+    for part in parts.values():
+        covariance += START * part
+    shares, residuals = _solve(covariance, standard, members)
+    error = _square(residuals)
+    for _ in range(_ROUNDS):
         moved = False
         for name in parts:
             for factor in (_FACTOR, 1 / _FACTOR):
-                tried = weights | {name: weights[name] * factor}
-                if not _LEAST <= tried[name] <= _MOST:
+                weight = weights[name] * factor
+                if not _LEAST <= weight <= _MOST:
                     continue
-                found = _error(parts, tried, standard, groups)
-                if found < error * (1 - _GAIN):
-                    weights, error, moved = tried, found, True
+                changed = covariance + (weight - weights[name]) * parts[name]
+                found, left = _solve(changed, standard, members)
+                if _square(left) < error * (1 - _GAIN):
+                    weights[name], covariance, error = weight, changed, _square(left)
+                    shares, residuals = found, left
+                    moved = True
                     break
-    shares, residuals = _solve(parts, weights, standard, groups)
+        if not moved:
+            break
     return GaussianProcess(
-        weights=weights, left_out=target - spread * residuals, mean=mean, spread=spread, _shares=shares
+        weights=weights, left_out=targets - spread * residuals, mean=mean, spread=spread, _shares=shares
     )
 
 
-def _error(
-    parts: Parts, weights: Mapping[str, float], target: Float[ndarray, " N"], groups: Int[ndarray, " N"]
-) -> float:
-    return float(np.mean(_solve(parts, weights, target, groups)[1] ** 2))
+def _square(residuals: Float[ndarray, "N T"]) -> float:
+    return float((residuals**2).mean())
+
+
+def _members(groups: Int[ndarray, " N"]) -> list[Int[ndarray, " n"]] | None:
+    """Return the rows of each group; None where every row is a group of its own."""
+    order = np.argsort(groups, kind="stable")
+    _, first = np.unique(groups[order], return_index=True)
+    return None if len(first) == len(groups) else np.split(order, first[1:])
 
 
 def _solve(
-    parts: Parts, weights: Mapping[str, float], target: Float[ndarray, " N"], groups: Int[ndarray, " N"]
-) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]]:
-    """Return each row's share in every prediction, and its residual when its group is left out."""
-    covariance = _CONSTANT + np.eye(len(target))
-    for name, weight in weights.items():
-        covariance += weight * parts[name]
-    inverse = cho_solve(cho_factor(covariance), np.eye(len(target)))
-    shares = inverse @ target
-    order = np.argsort(groups, kind="stable")
-    _, first = np.unique(groups[order], return_index=True)
-    members = np.split(order, first[1:])
-    if len(members) == len(target):
-        return shares, shares / np.diag(inverse)
-    residuals = np.empty(len(target))
+    covariance: Float[ndarray, "N N"], targets: Float[ndarray, "N T"], members: list[Int[ndarray, " n"]] | None
+) -> tuple[Float[ndarray, "N T"], Float[ndarray, "N T"]]:
+    """Return each row's share in every prediction, and its residuals when its group is left out."""
+    lower, failed = lapack.dpotrf(covariance, lower=1)
+    if failed:
+        raise DataError("a covariance is not positive: its parts say of rows that they are unlike themselves")
+    inverse, _ = lapack.dpotri(lower, lower=1)
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    shares = inverse @ targets
+    if members is None:
+        return shares, shares / np.diag(inverse)[:, None]
+    residuals = np.empty_like(targets)
     for rows in members:
         residuals[rows] = np.linalg.solve(inverse[np.ix_(rows, rows)], shares[rows])
     return shares, residuals

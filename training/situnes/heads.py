@@ -1,10 +1,12 @@
-"""Heads on the world model's encoding: Gaussian processes and extremely randomised trees, mixed.
+"""Heads on the world model's encoding: Gaussian processes, trees and the world models' own word, mixed.
 
 A head is fitted to the training rows and also tells what it predicts of each of them when its group is left out:
 of these predictions the mixture's weights are made, so that nothing but the training rows has chosen them. Groups
-are single rows, or all rows of a song where the test is of songs that were not heard before.
+are single rows, or all rows of a song where the test is of songs that were not heard before. Half of the mixture
+is shared out evenly, half is earned: a few hundred rows tell less well than they seem to which head is best, and
+nothing of how they will do on another stage.
 
-Legend: N training rows · Q asked rows · T targets · H heads
+Legend: N training rows · Q asked rows · T targets · H heads · X, Y columns
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.optimize import nnls
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
@@ -23,11 +25,18 @@ from training.situnes.benchmark import METADATA, Rows, Songs
 from training.situnes.encoding import Encoded, Sight, hour_of
 from training.situnes.gaussian import Parts, fit_gaussian
 from training.situnes.likeness import Compared, compare, likeness
+from training.situnes.references import published_inputs
 
-TREES: Final = 300
-_LEAVES: Final = (3, 5, 10)
-_FOLDS: Final = 5
+TREES: Final = 100
+_LEAF: Final = 3
+_SHARE: Final = 1 / 3
+"""Of the columns, at every branch of a bagged tree; a random branch looks at all."""
+_FOLDS: Final = 4
+_DOUBT: Final = 10.0
+"""How many observations' worth of doubt there is about every slope on what the world models expect."""
 _SUM_TO_ONE: Final = 1e3
+_EARNED: Final = 0.5
+"""The part of a mixture that its heads have to earn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +79,13 @@ class Material:
     def asked(self, rows: Rows, encoded: Encoded) -> "Asked":
         """Return rows to be predicted."""
         compared = compare(rows, encoded, self.songs, scales=(self.rows, self.encoded))
-        return Asked(rows=rows, compared=compared, columns=self.columns(rows, encoded))
+        return Asked(
+            rows=rows,
+            encoded=encoded,
+            compared=compared,
+            columns=self.columns(rows, encoded),
+            published=self.published(rows),
+        )
 
     def parts(self, compared: Compared, *, identities: bool) -> Parts:
         """Return how alike rows are to the training rows."""
@@ -86,14 +101,20 @@ class Material:
             columns.append(rows.before)
         return np.hstack(columns)
 
+    def published(self, rows: Rows) -> Float[ndarray, "Q Y"]:
+        """Return what a published model sees: it knows the listener by name."""
+        return published_inputs(rows, self.songs, np.unique(self.rows.user), self.sight)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Asked:
     """Q rows to be predicted, as heads read them; what was said after the song is not read."""
 
     rows: Rows
+    encoded: Encoded
     compared: Compared
     columns: Float[ndarray, "Q X"]
+    published: Float[ndarray, "Q Y"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,49 +136,84 @@ class FittedHead:
 def gaussian_head(
     name: str, material: Material, targets: Float[ndarray, "N T"], *, identities: bool
 ) -> FittedHead:
-    """Return one Gaussian process for each target; `identities` says whether listeners are known by name."""
-    parts = material.parts(material.compared, identities=identities)
-    each = [fit_gaussian(parts, target, material.groups) for target in targets.T]
-
-    def predict(asked: Asked) -> Float[ndarray, "Q T"]:
-        told = material.parts(asked.compared, identities=identities)
-        return np.column_stack([process.predict(told) for process in each])
-
+    """Return one Gaussian process for all targets; `identities` says whether listeners are known by name."""
+    process = fit_gaussian(material.parts(material.compared, identities=identities), targets, material.groups)
     return FittedHead(
         name=name,
-        left_out=np.column_stack([process.left_out for process in each]),
-        how=predict,
-        weights={part: float(np.mean([process.weights[part] for process in each])) for part in parts},
+        left_out=process.left_out,
+        how=lambda asked: process.predict(material.parts(asked.compared, identities=identities)),
+        weights=dict(process.weights),
     )
 
 
 def tree_head(name: str, material: Material, targets: Float[ndarray, "N T"]) -> FittedHead:
-    """Return extremely randomised trees with the leaf size whose left-out error is least."""
-    columns = material.columns(material.rows, material.encoded)
-    spread = np.where(targets.std(axis=0) > 0, targets.std(axis=0), 1.0)
+    """Return extremely randomised trees on the songs, the situation and what the world models expect."""
+    return _forest_head(
+        name,
+        material,
+        targets,
+        columns=material.columns(material.rows, material.encoded),
+        kind=ExtraTreesRegressor,
+        share=1.0,
+        read=lambda asked: asked.columns,
+    )
+
+
+def forest_head(name: str, material: Material, targets: Float[ndarray, "N T"]) -> FittedHead:
+    """Return bagged trees on the published inputs: they know listeners by name, and no world model."""
+    return _forest_head(
+        name,
+        material,
+        targets,
+        columns=material.published(material.rows),
+        kind=RandomForestRegressor,
+        share=_SHARE,
+        read=lambda asked: asked.published,
+    )
+
+
+def _forest_head(
+    name: str,
+    material: Material,
+    targets: Float[ndarray, "N T"],
+    *,
+    columns: Float[ndarray, "N X"],
+    kind: Callable[..., ExtraTreesRegressor | RandomForestRegressor],
+    share: float,
+    read: Callable[[Asked], Float[ndarray, "Q X"]],
+) -> FittedHead:
+    """Return trees of one kind; what they would have said of left-out groups is asked fold by fold."""
+
+    def grown(rows: Int[ndarray, " n"]) -> Callable[[Float[ndarray, "Q X"]], Float[ndarray, "Q T"]]:
+        trees = kind(
+            material.tree_count, min_samples_leaf=_LEAF, max_features=share, random_state=material.seed
+        ).fit(columns[rows], targets[rows] if targets.shape[1] > 1 else targets[rows, 0])
+        return lambda asked: np.asarray(trees.predict(asked)).reshape(len(asked), targets.shape[1])
+
     fold_count = min(_FOLDS, len(np.unique(material.groups)))
-    folds = list(
-        GroupKFold(fold_count, shuffle=True, random_state=material.seed).split(columns, groups=material.groups)
-    )
-    tried = []
-    for leaf in _LEAVES:
-        left_out = np.empty_like(targets)
-        for fit, held in folds:
-            left_out[held] = _grown(columns[fit], targets[fit], leaf, material)(columns[held])
-        tried.append((float((((left_out - targets) / spread) ** 2).mean()), leaf, left_out))
-    _, leaf, left_out = min(tried, key=lambda each: each[0])
-    grown = _grown(columns, targets, leaf, material)
-    return FittedHead(
-        name=name, left_out=left_out, how=lambda asked: grown(asked.columns), weights={"leaf": float(leaf)}
-    )
+    folds = GroupKFold(fold_count, shuffle=True, random_state=material.seed)
+    left_out = np.empty_like(targets)
+    for fit, held in folds.split(columns, groups=material.groups):
+        left_out[held] = grown(fit)(columns[held])
+    of_all = grown(np.arange(len(columns)))
+    return FittedHead(name=name, left_out=left_out, how=lambda asked: of_all(read(asked)), weights={})
 
 
-def _grown(
-    columns: Float[ndarray, "N X"], targets: Float[ndarray, "N T"], leaf: int, material: Material
-) -> Callable[[Float[ndarray, "Q X"]], Float[ndarray, "Q T"]]:
-    trees = ExtraTreesRegressor(material.tree_count, min_samples_leaf=leaf, random_state=material.seed)
-    trees.fit(columns, targets if targets.shape[1] > 1 else targets[:, 0])
-    return lambda asked: np.asarray(trees.predict(asked)).reshape(len(asked), targets.shape[1])
+def expected_head(name: str, material: Material, targets: Float[ndarray, "N T"]) -> FittedHead:
+    """Return what the world models expect of the song, brought to the targets by least squares.
+
+    Training rows were encoded by models of other listeners, so their predictions need not be left out again.
+    """
+    told = 1 / (1 + np.exp(-material.encoded.expected))
+    centre, mean = told.mean(axis=0), targets.mean(axis=0)
+    scale = np.where(told.std(axis=0) > 0, told.std(axis=0), 1.0)
+    columns = (told - centre) / scale
+    slopes = np.linalg.solve(columns.T @ columns + _DOUBT * np.eye(columns.shape[1]), columns.T @ (targets - mean))
+
+    def predict(asked: Asked) -> Float[ndarray, "Q T"]:
+        return np.asarray(mean + ((1 / (1 + np.exp(-asked.encoded.expected)) - centre) / scale) @ slopes)
+
+    return FittedHead(name=name, left_out=mean + columns @ slopes, how=predict, weights={})
 
 
 def through_logistic(head: FittedHead, label: Bool[ndarray, " N"]) -> FittedHead:
@@ -185,17 +241,22 @@ class Mixture:
             sum(share * head.predict(asked) for share, head in zip(self.shares, self.heads, strict=True))
         )
 
+    def as_head(self, name: str) -> FittedHead:
+        """Return the mixture as one head of another."""
+        left_out = sum(share * head.left_out for share, head in zip(self.shares, self.heads, strict=True))
+        return FittedHead(name=name, left_out=np.asarray(left_out), how=self.predict, weights={})
+
     def only(self, names: Sequence[str], targets: Float[ndarray, "N T"]) -> "Mixture":
         """Return the mixture of the heads of those names alone, with shares of their own."""
         return mix([head for head in self.heads if head.name in names], targets)
 
 
 def mix(heads: Sequence[FittedHead], targets: Float[ndarray, "N T"]) -> Mixture:
-    """Return the mixture whose left-out squared error is least, every target counting alike."""
+    """Return the heads, half of the whole shared evenly and half so that the left-out squared error is least."""
     spread = np.where(targets.std(axis=0) > 0, targets.std(axis=0), 1.0)
     columns = np.column_stack([(head.left_out / spread).ravel() for head in heads])
     weights, _ = nnls(
         np.vstack([columns, np.full((1, len(heads)), _SUM_TO_ONE)]),
         np.append((targets / spread).ravel(), _SUM_TO_ONE),
     )
-    return Mixture(heads=heads, shares=weights / weights.sum())
+    return Mixture(heads=heads, shares=_EARNED * weights / weights.sum() + (1 - _EARNED) / len(heads))

@@ -1,10 +1,10 @@
 """The predictors of the two tasks and of reports after a song: mixtures of heads on the encoding.
 
 **Likes.** A Gaussian process of liked or not, and one of the rating from 1 to 5 read through a logistic curve, for
-listeners known by name; one for listeners known by their encoding; and trees on what the world models expect.
-**Moods.** Gaussian processes of the three classes, with names and with encodings; one of valence after the song,
-whose left-out errors, the listener's own above all, say how likely each class is; and trees. **Reports.** The same
-without the classes.
+listeners known by name; one for listeners known by their encoding; with a situation, trees on what the world
+models expect and a forest on the published inputs: without one, they earned nothing. **Reports.** The same without the classes, and the world models' own word.
+**Moods.** The same of the three classes; and the predictor of reports, whose left-out errors, the listener's own
+above all, say how likely each class is.
 
 Names and encodings are never in one head. An encoding made without some rows differs from what the names say by
 just what those rows said: a head that is shown both learns to read the difference, and is lost on new rows.
@@ -24,6 +24,8 @@ from training.situnes.heads import (
     FittedHead,
     Material,
     Mixture,
+    expected_head,
+    forest_head,
     gaussian_head,
     mix,
     through_logistic,
@@ -42,27 +44,15 @@ def fit_likes(material: Material) -> Mixture:
         gaussian_head("liked", material, liked, identities=True),
         through_logistic(rating, rows.liked),
         gaussian_head("encoded", material, liked, identities=False),
-        tree_head("trees", material, liked),
     ]
+    if material.sight.situation:
+        heads += [tree_head("trees", material, liked), forest_head("forest", material, liked)]
     return mix(heads, liked)
 
 
 def liked_chance(mixture: Mixture, asked: Asked) -> Float[ndarray, " Q"]:
     """Return the probability of a like, in [0, 1]."""
     return np.clip(mixture.predict(asked)[:, 0], 0.0, 1.0)
-
-
-def fit_moods(material: Material) -> Mixture:
-    """Return the predictor of the change of mood: three numbers, the likeliest class's the largest."""
-    classes = (material.rows.mood[:, None] == np.arange(len(Mood))).astype(np.float64)
-    valence = gaussian_head("valence", material, material.rows.after[:, :1], identities=True)
-    heads = [
-        gaussian_head("classes", material, classes, identities=True),
-        through_errors(valence, material.rows),
-        gaussian_head("encoded", material, classes, identities=False),
-        tree_head("trees", material, classes),
-    ]
-    return mix(heads, classes)
 
 
 def fit_reports(material: Material) -> Mixture:
@@ -72,8 +62,23 @@ def fit_reports(material: Material) -> Mixture:
         gaussian_head("named", material, after, identities=True),
         gaussian_head("encoded", material, after, identities=False),
         tree_head("trees", material, after),
+        forest_head("forest", material, after),
+        expected_head("expected", material, after),
     ]
     return mix(heads, after)
+
+
+def fit_moods(material: Material, reports: Mixture) -> Mixture:
+    """Return the predictor of the change of mood: three numbers, the likeliest class's the largest."""
+    classes = (material.rows.mood[:, None] == np.arange(len(Mood))).astype(np.float64)
+    heads = [
+        gaussian_head("classes", material, classes, identities=True),
+        through_errors(reports.as_head("through reports"), material.rows),
+        gaussian_head("encoded", material, classes, identities=False),
+        tree_head("trees", material, classes),
+        forest_head("forest", material, classes),
+    ]
+    return mix(heads, classes)
 
 
 def through_errors(valence: FittedHead, train: Rows) -> FittedHead:

@@ -22,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from training.situnes.benchmark import Mood, Rows, Songs
 from training.situnes.encoding import Sight, hour_of
 
-_TREES: Final = 300
-_LEAVES: Final = (1, 3, 5, 10)
+FOREST_TREES: Final = 200
+_LEAVES: Final = (1, 3, 5)
 _SHARES: Final = ("sqrt", 1 / 3)
 _PENALTIES: Final = (0.003, 0.01, 0.03, 0.1, 0.3)
 _FOLDS: Final = 5
@@ -67,12 +67,17 @@ def _shrunken(keys: Int[ndarray, " N"], values: Float[ndarray, " N"]) -> dict[in
 
 
 def random_forest(
-    inputs: Float[ndarray, "N X"], label: Int[ndarray, " N"], asked: Sequence[Float[ndarray, "Q X"]], *, seed: int
+    inputs: Float[ndarray, "N X"],
+    label: Int[ndarray, " N"],
+    asked: Sequence[Float[ndarray, "Q X"]],
+    *,
+    seed: int,
+    tree_count: int = FOREST_TREES,
 ) -> list[Float[ndarray, "Q c"]]:
     """Return class probabilities for each set of asked rows."""
     forests = [
         RandomForestClassifier(
-            _TREES, min_samples_leaf=leaf, max_features=share, oob_score=True, random_state=seed
+            tree_count, min_samples_leaf=leaf, max_features=share, oob_score=True, random_state=seed
         ).fit(inputs, label)
         for leaf in _LEAVES
         for share in _SHARES
@@ -90,7 +95,7 @@ def logistic_regression(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         {"logisticregression__C": list(_PENALTIES)},
         scoring="neg_log_loss",
-        cv=_FOLDS,
+        cv=int(min(_FOLDS, np.bincount(label)[np.unique(label)].min())),
     ).fit(inputs, label)
     return [search.predict_proba(each) for each in asked]
 
