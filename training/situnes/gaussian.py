@@ -93,7 +93,7 @@ def _square(residuals: Float[ndarray, "N T"]) -> float:
     return float((residuals**2).mean())
 
 
-def _members(groups: Int[ndarray, " N"]) -> list[Int[ndarray, " n"]] | None:
+def _members(groups: Int[ndarray, " N"]) -> list[Int[ndarray, " _"]] | None:
     """Return the rows of each group; None where every row is a group of its own."""
     order = np.argsort(groups, kind="stable")
     _, first = np.unique(groups[order], return_index=True)
@@ -101,7 +101,7 @@ def _members(groups: Int[ndarray, " N"]) -> list[Int[ndarray, " n"]] | None:
 
 
 def _solve(
-    covariance: Float[ndarray, "N N"], targets: Float[ndarray, "N T"], members: list[Int[ndarray, " n"]] | None
+    covariance: Float[ndarray, "N N"], targets: Float[ndarray, "N T"], members: list[Int[ndarray, " _"]] | None
 ) -> tuple[Float[ndarray, "N T"], Float[ndarray, "N T"]]:
     """Return each row's share in every prediction, and its residuals when its group is left out."""
     lower, failed = lapack.dpotrf(covariance, lower=1)

@@ -1,10 +1,13 @@
 """The predictors of the two tasks and of reports after a song: mixtures of heads on the encoding.
 
 **Likes.** A Gaussian process of liked or not, and one of the rating from 1 to 5 read through a logistic curve, for
-listeners known by name; one for listeners known by their encoding; with a situation, trees on what the world
-models expect and a forest on the published inputs: without one, they earned nothing. **Reports.** The same without the classes, and the world models' own word.
-**Moods.** The same of the three classes; and the predictor of reports, whose left-out errors, the listener's own
-above all, say how likely each class is.
+listeners known by name; and one for listeners known by their encoding. With a situation, also trees on what the
+world models expect and a forest on the published inputs: without one, training gave them nothing.
+
+**Reports.** All of that without the classes, and the world models' own word.
+
+**Moods.** All of that of the three classes; and the predictor of reports, whose left-out errors, those of the same
+listener above all, say how likely each class is.
 
 Names and encodings are never in one head. An encoding made without some rows differs from what the names say by
 just what those rows said: a head that is shown both learns to read the difference, and is lost on new rows.

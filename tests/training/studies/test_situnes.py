@@ -142,7 +142,7 @@ def test_the_log_of_others_is_refused(monkeypatch: pytest.MonkeyPatch, invented:
 def test_a_seed_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, invented: Path):
     monkeypatch.setenv(DATA, str(invented))
 
-    with pytest.raises(DataError, match=r"setting1-102\.train"):
+    with pytest.raises(DataError, match=r"setting2-102\.test"):
         SiTunes().run(cell("laboratory", 102), Path(), SCALE, ADVANCE)
 
 
