@@ -69,11 +69,11 @@ def _shrunken(keys: Int[ndarray, " N"], values: Float[ndarray, " N"]) -> dict[in
 def random_forest(
     inputs: Float[ndarray, "N X"],
     label: Int[ndarray, " N"],
-    asked: Sequence[Float[ndarray, "Q X"]],
+    asked: Sequence[Float[ndarray, "_ X"]],
     *,
     seed: int,
     tree_count: int = FOREST_TREES,
-) -> list[Float[ndarray, "Q c"]]:
+) -> list[Float[ndarray, "_ c"]]:
     """Return class probabilities for each set of asked rows."""
     forests = [
         RandomForestClassifier(
@@ -88,8 +88,8 @@ def random_forest(
 
 
 def logistic_regression(
-    inputs: Float[ndarray, "N X"], label: Int[ndarray, " N"], asked: Sequence[Float[ndarray, "Q X"]]
-) -> list[Float[ndarray, "Q c"]]:
+    inputs: Float[ndarray, "N X"], label: Int[ndarray, " N"], asked: Sequence[Float[ndarray, "_ X"]]
+) -> list[Float[ndarray, "_ c"]]:
     """Return class probabilities for each set of asked rows."""
     search = GridSearchCV(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),

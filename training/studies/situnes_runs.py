@@ -142,7 +142,7 @@ class Trial:
             tree_count=self.config.tree_count,
         )
 
-    def inputs(self) -> tuple[Float[ndarray, "N X"], list[Float[ndarray, "Q X"]]]:
+    def inputs(self) -> tuple[Float[ndarray, "N X"], list[Float[ndarray, "_ X"]]]:
         """Return the published inputs of the training part and of every test."""
         listeners = np.unique(self.benchmark.train.user)
         told = [
