@@ -57,6 +57,8 @@ METADATA: Final = (
     *(f"genre_{number}" for number in range(_GENRE_COUNT)),
 )
 """The song's length is among them; the seconds heard are not, for no published model sees them."""
+SOUND: Final = slice(0, len(_NUMBERS))
+"""The numbers among them."""
 _MOST_DEVIATIONS: Final = 4.0
 
 MOOD_STEP: Final = 0.125
@@ -122,6 +124,11 @@ class Rows:
     def take(self, rows: Int[ndarray, " n"]) -> "Rows":
         """Return the given interactions."""
         return type(self)(**{name: getattr(self, name)[rows] for name in self.__slots__})
+
+    def then(self, others: "Rows") -> "Rows":
+        """Return these interactions, and the others after them."""
+        joined = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in self.__slots__}
+        return type(self)(**joined)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

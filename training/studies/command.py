@@ -88,6 +88,12 @@ def _coverage() -> Study:
     return Coverage()
 
 
+def _situnes() -> Study:
+    from training.studies.situnes import SiTunes
+
+    return SiTunes()
+
+
 STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "table1": _table1,
     "table2": _table2,
@@ -98,6 +104,7 @@ STUDIES: Final[Mapping[str, Callable[[], Study]]] = {
     "ingredients": _ingredients,
     "judges": _judges,
     "off_policy": _off_policy,
+    "situnes": _situnes,
     "coverage": _coverage,
 }
 """Every study by name, in the order of `all`; its file is imported when it is asked for."""
