@@ -384,6 +384,36 @@ def bench_train(log: LogArgument, batch_size: Annotated[int, typer.Option(min=1)
     )
 
 
+@bench.command("cost")
+def bench_cost(
+    listeners: Annotated[
+        list[int] | None, typer.Option(min=30, help="Listeners of a platform; by default 939, 3,000 and 10,000.")
+    ] = None,
+    songs: Annotated[
+        list[int] | None, typer.Option(min=100, help="Songs of one; by default 1,500, 6,988, 20,000 and 70,000.")
+    ] = None,
+    preset: PresetName = PresetName.PAPER,
+    seed: SeedOption = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small platforms and small shares: a look, not a measurement.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder for cost.md and cost.csv.")] = None,
+) -> None:
+    """Processor seconds of each stage of training, against listeners and against songs (about eight minutes)."""
+    from training import growth
+    from training.presets import preset_named
+
+    usual = growth.QUICK if quick else growth.USUAL
+    growth.bench_cost(
+        growth.Sizes(listeners=tuple(listeners or usual.listeners), songs=tuple(songs or usual.songs)),
+        preset=preset_named(preset.value),
+        seed=seed,
+        share=growth.QUICK_SHARE if quick else growth.USUAL_SHARE,
+        console=terminal(),
+        out=out,
+    )
+
+
 @app.command("up")
 def up() -> None:
     """Do it all: make a first bundle if none is live, upgrade the database, serve, and say how to ask."""
