@@ -359,16 +359,20 @@ def bench_serve(
 
 
 @bench.command("train")
-def bench_train(log: LogArgument, batch_size: Annotated[int, typer.Option(min=1)] = 64) -> None:
-    """Supervised positions per second of world-model training, and the share of padded positions."""
+def bench_train(
+    log: LogArgument,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    preset: PresetName = PresetName.QUICK,
+) -> None:
+    """Supervised positions per processor second of world-model training, and the share of padded positions."""
     from numpy.random import default_rng
 
     from models.log import read_log
     from training.benchmark import measure_training_speed
     from training.material import prepare
-    from training.presets import QUICK
+    from training.presets import preset_named
 
-    world = QUICK.world
+    world = preset_named(preset.value).world
     material = prepare(read_log(log), space=None, reading=world.reading, held_out=(), rng=default_rng(0))
     speed = measure_training_speed(
         material.histories,
@@ -379,7 +383,7 @@ def bench_train(log: LogArgument, batch_size: Annotated[int, typer.Option(min=1)
         rng=default_rng(0),
     )
     typer.echo(
-        f"{speed.positions_per_second:,.0f} supervised positions/s ({speed.tokens_per_second:,.0f} tokens/s) at "
+        f"{speed.positions_per_second:,.0f} supervised positions/CPU s ({speed.tokens_per_second:,.0f} tokens) at "
         f"batches of {speed.batch_size} windows of up to {speed.lookback} tokens; padded: {speed.padded_share:.1%}"
     )
 
