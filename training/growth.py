@@ -24,6 +24,8 @@ from training.studies.report.tables import as_csv, as_markdown, on_terminal
 
 EXTRAPOLATED_TO: Final = 100_000
 """Listeners."""
+_FEWEST_POINTS: Final = 3
+"""From fewer nothing is extrapolated: a line through two says nothing of how straight it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ def growth_table(
         title: what grows, and what does not.
         costs: of platforms that differ in one size alone.
         size_of: that size.
-        beyond: the size of which a guess is given; no guess when None.
+        beyond: the size of which a guess is given; no guess when None, nor from fewer than three sizes.
     """
     sizes = sorted({size_of(each) for each in costs})
     by_stage = {
@@ -202,7 +204,7 @@ def _cells(by_size: Mapping[int, float], sizes: Sequence[int], beyond: int | Non
     cells = [_digits(by_size[size]) if size in by_size else "–" for size in sizes]
     cells += ["–", "–"] if line is None else [f"n^{line.exponent:.2f}", f"×{line.farthest:.2f}"]
     if beyond is not None:
-        cells.append("–" if line is None else f"≈ {_digits(line(beyond))}")
+        cells.append("–" if line is None or len(by_size) < _FEWEST_POINTS else f"≈ {_digits(line(beyond))}")
     return cells
 
 

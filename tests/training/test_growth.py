@@ -54,20 +54,28 @@ def test_there_is_no_line_through_one_point_or_through_nothing():
 def test_a_table_has_each_stage_the_run_and_the_memory_and_says_what_is_extrapolated():
     costs = [
         each
-        for size in (10, 100)
+        for size in (10, 100, 1_000)
         for each in (cost(Stage.SIMULATE, size, 0.1 * size), cost(Stage.STEP, size, 0.5, times=4))
     ]
 
-    table = growth_table("t", "T", costs, size_of=lambda each: each.listener_count, beyond=1_000)
+    table = growth_table("t", "T", costs, size_of=lambda each: each.listener_count, beyond=10_000)
 
-    assert table.header[1:] == ("10", "100", "grows as", "off the line", "≈ 1,000, extrapolated")
+    assert table.header[1:] == ("10", "100", "1,000", "grows as", "off the line", "≈ 10,000, extrapolated")
     assert table.rows == (
-        ("simulate", "1.00", "10.0", "n^1.00", "×1.00", "≈ 100"),
-        ("DPO, a step", "0.500", "0.500", "n^0.00", "×1.00", "≈ 0.500"),
-        ("all, as often as a run asks", "3.00", "12.0", "n^0.60", "×1.00", "≈ 48.0"),
-        ("peak memory, GiB", "0.500", "0.500", "n^0.00", "×1.00", "≈ 0.500"),
+        ("simulate", "1.00", "10.0", "100", "n^1.00", "×1.00", "≈ 1,000"),
+        ("DPO, a step", "0.500", "0.500", "0.500", "n^0.00", "×1.00", "≈ 0.500"),
+        ("all, as often as a run asks", "3.00", "12.0", "102", "n^0.77", "×1.29", "≈ 525"),
+        ("peak memory, GiB", "0.500", "0.500", "0.500", "n^0.00", "×1.00", "≈ 0.500"),
     )
     assert "extrapolated" in table.note
+
+
+def test_two_sizes_give_a_slope_and_no_guess():
+    costs = [cost(Stage.SIMULATE, size, 0.1 * size) for size in (10, 100)]
+
+    table = growth_table("t", "T", costs, size_of=lambda each: each.listener_count, beyond=1_000)
+
+    assert table.rows[0] == ("simulate", "1.00", "10.0", "n^1.00", "×1.00", "–")
 
 
 def test_what_was_measured_has_a_row_for_each_stage():
