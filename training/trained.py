@@ -171,6 +171,16 @@ class WorldOver:
             means.append(self.predicted(part, everything).mean(axis=1))
         return np.concatenate(means)
 
+    @torch.inference_mode()
+    def mean_affect(self, state: Float[ndarray, "B M D"]) -> Float[ndarray, "B N 2"]:
+        """Return the members' mean prediction of valence and arousal of every song of the catalogue."""
+        songs = torch.from_numpy(self.songs)
+        means = [
+            self.ensemble.predict_affect(torch.from_numpy(state[start : start + _WHOLE_CHUNK]), songs).mean(dim=1)
+            for start in range(0, len(state), _WHOLE_CHUNK)
+        ]
+        return np.asarray(torch.cat(means).numpy())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PolicyOver:

@@ -44,6 +44,13 @@ class FeedbackHead(nn.Module):
         affect = self.affect(F.gelu(heard))
         return torch.cat([behaviour, affect.expand(behaviour.shape)], dim=-1)
 
+    def affect_of(
+        self, state: Float[Tensor, "*#shape Z"], song: Float[Tensor, "*#shape K"]
+    ) -> Float[Tensor, "... 2"]:
+        """Return the correction of valence and arousal alone, which asks no song."""
+        del song
+        return self.affect(F.gelu(self.state_part(state)))
+
 
 class PlainHead(nn.Module):
     """The paper's head, one light network on [state ; song] for all four signals: compared, never served."""
@@ -62,3 +69,9 @@ class PlainHead(nn.Module):
     ) -> Float[Tensor, "... 4"]:
         """Return the correction in logits, from the song's share of the hidden layer; leading axes broadcast."""
         return self.output(F.gelu(self.state_part(state) + song_part))
+
+    def affect_of(
+        self, state: Float[Tensor, "*#shape Z"], song: Float[Tensor, "*#shape K"]
+    ) -> Float[Tensor, "... 2"]:
+        """Return the correction of valence and arousal alone."""
+        return self(state, self.song_part(song))[..., AFFECT]

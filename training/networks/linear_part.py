@@ -91,6 +91,12 @@ class LinearPart(nn.Module):
         match = (wanted.unflatten(-1, (_BEHAVIOURS, -1)) * song[..., None, :]).sum(dim=-1)  # (..., 2)
         return heard + song @ self.song + F.pad(match, (0, len(SIGNALS) - BEHAVIOUR.stop))
 
+    def affect(
+        self, state: Float[Tensor, "*#shape Z"], song: Float[Tensor, "*#shape K"]
+    ) -> Float[Tensor, "... 2"]:
+        """Return the logits of valence and arousal alone, in which taste has no say."""
+        return state[..., AFFECT] + song @ self.song[:, AFFECT]
+
 
 def running_tastes(
     song: Float[Tensor, "B L K"],

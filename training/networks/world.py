@@ -157,6 +157,12 @@ class WorldModel(WorldForm):
         linear = self.linear.predict(state[..., self.encoder.width :], song)
         return linear + self.head(state, self.head.song_part(song))
 
+    def predict_affect(
+        self, state: Float[Tensor, "*left Z"], song: Float[Tensor, "*right K"]
+    ) -> Float[Tensor, "... 2"]:
+        """Return the logits of valence and arousal alone: far less work, where the head asks no song for them."""
+        return self.linear.affect(state[..., self.encoder.width :], song) + self.head.affect_of(state, song)
+
     def forward(
         self, song: Float[Tensor, "B L K"], features: Float[Tensor, "B L F"], candidate: Float[Tensor, "B L K"]
     ) -> Float[Tensor, "B L 4"]:
@@ -197,4 +203,11 @@ class Ensemble:
     def predict(self, state: Float[Tensor, "B M Z"], song: Float[Tensor, "B N K"]) -> Float[Tensor, "B M N 4"]:
         """Return every member's prediction, in [0, 1], of the four signals of N candidate songs each."""
         logits = [member.predict(state[:, m, None], song) for m, member in enumerate(self.members)]
+        return torch.stack(logits, dim=1).sigmoid()
+
+    def predict_affect(
+        self, state: Float[Tensor, "B M Z"], song: Float[Tensor, "N K"]
+    ) -> Float[Tensor, "B M N 2"]:
+        """Return every member's prediction, in [0, 1], of valence and arousal of the same songs for everybody."""
+        logits = [member.predict_affect(state[:, m, None], song) for m, member in enumerate(self.members)]
         return torch.stack(logits, dim=1).sigmoid()

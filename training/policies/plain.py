@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from models.utility import LinearUtility, TargetUtility
+from training.networks.linear_part import BEHAVIOUR
 from training.policies.policy import Moment
 from training.trained import PolicyOver, WorldOver
 
@@ -36,7 +37,12 @@ class Greedy:
 
     def scores(self, moment: Moment) -> Float[ndarray, "B N"]:
         """Return the utility of the members' mean prediction."""
-        predicted = self.world.mean_predicted(moment.states.now)  # (B, N, 4)
+        state = moment.states.now
+        if any(self.utility.weights[BEHAVIOUR]):
+            predicted = self.world.mean_predicted(state)  # (B, N, 4)
+        else:  # the paper's: what behaviour would be, over the whole catalogue, is most of the work
+            affect = self.world.mean_affect(state)
+            predicted = np.concatenate([np.zeros_like(affect), affect], axis=-1)
         return self.utility.value(predicted, np.broadcast_to(moment.mode[:, None], predicted.shape[:-1]))
 
 

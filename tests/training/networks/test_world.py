@@ -1,5 +1,7 @@
 """The factorized world model keeps every promise, and its state is all that a candidate needs of the past."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -14,6 +16,7 @@ from tests.training.networks.world_promises import (
     fresh,
     history,
 )
+from training.networks.heads import FeedbackHead, PlainHead
 from training.networks.positions import NO_POSITIONS, PositionEncoding, Rotary
 from training.networks.world import Ensemble, WorldModel, WorldModelConfig
 
@@ -55,6 +58,17 @@ def test_a_song_is_worth_the_same_alone_and_among_candidates():
     together = MODEL.predict(state[:, None], candidates)
     assert together.shape == (3, 10, 4)
     assert_close(MODEL.predict(state, candidates[:, 4]), together[:, 4])
+
+
+@pytest.mark.parametrize("head", [FeedbackHead, PlainHead])
+def test_affect_asked_alone_is_the_same(head: type[FeedbackHead] | type[PlainHead]):
+    """Of either head, by every member, and of the same songs for everybody."""
+    model = drawn_far(replace(ARCHITECTURE, head=head))
+    state, songs = model.states(*history(3, 6))[:, -1], torch.randn(10, SONG)
+    asked = Ensemble([model]).predict_affect(state[:, None], songs)
+
+    assert asked.shape == (3, 1, 10, 2)
+    assert_close(asked[:, 0], model.predict(state[:, None], songs[None]).sigmoid()[..., Signal.VALENCE :])
 
 
 def test_a_hidden_candidate_is_hidden_while_its_place_in_the_history_is_not():
