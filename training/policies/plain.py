@@ -38,7 +38,7 @@ class Greedy:
     def scores(self, moment: Moment) -> Float[ndarray, "B N"]:
         """Return the utility of the members' mean prediction."""
         state = moment.states.now
-        if any(self.utility.weights[BEHAVIOUR]):
+        if np.any(np.array(self.utility.weights)[BEHAVIOUR]):
             predicted = self.world.mean_predicted(state)  # (B, N, 4)
         else:  # the paper's: what behaviour would be, over the whole catalogue, is most of the work
             affect = self.world.mean_affect(state)
