@@ -15,4 +15,4 @@ def policy_order(utility: LinearUtility | TargetUtility) -> Decoder:
 
 def pessimistic_rerank(utility: LinearUtility | TargetUtility) -> Decoder:
     """Return the decoder that orders the policy's first songs by a pessimistic utility, rare ones earlier."""
-    return Rerank(utility=utility, depth=40, caution=2.0, rarity=1.0)
+    return Rerank(utility=utility, depth=20, caution=2.0, rarity=1.5)

@@ -50,7 +50,7 @@ PAPER: Final = Preset(
     copycat=CopycatConfig(
         encoder=EncoderConfig(width=128, blocks=2, heads=4, dropout=0.2), epochs=30, patience=4, learning_rate=2e-3
     ),
-    dpo=DpoConfig(steps=400, kl_budget_nats=0.14),
+    dpo=DpoConfig(steps=300, kl_budget_nats=0.18),
     windows=WindowConfig(),
 )
 """For logs of the paper's size: about a thousand listeners."""

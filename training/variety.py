@@ -41,12 +41,13 @@ _SHORTEST: Final = 1e-3
 class Variety:
     """How many different songs a tuned policy shall play, and what may be done for it."""
 
-    share: float = 1.1
+    share: float = 1.05
     """Of the reference's different first songs; 0 lets variety go, as the paper does. Above 1, because a rollout
     loses more of it than its first songs tell."""
-    widening: float = 1.0
-    """By how much what is a listener's own is multiplied, counted from 0."""
-    flattest: float = 0.6
+    widening: float = 0.25
+    """By how much what is a listener's own is multiplied, counted from 0. A little: where the platform plays what
+    everybody likes, what is common to listeners is worth much."""
+    flattest: float = 0.8
     """The largest flattening p, in [0, 1]; where it does not suffice, it is what is used."""
 
     def __post_init__(self) -> None:

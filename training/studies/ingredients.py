@@ -61,9 +61,11 @@ _FIRST_SEED: Final = 3_000
 _RESAMPLING: Final = 0
 """Seed of the bootstrap."""
 
-EVERYTHING: Final = "budget, support pairs, utility, pessimism, agreement, varied"
+UNVARIED: Final = "budget, support pairs, utility, pessimism, agreement"
+EVERYTHING: Final = f"{UNVARIED}, varied"
 """The recipe with every ingredient that was kept before this study."""
 BY_MODE: Final = "by mode"
+OVERPLAYED: Final = "overplayed songs for the worst"
 
 _FAR: Final = float("inf")
 _DOUBTFUL: Final = Standards(caution=2.0, least_margin=0.0, least_agreement=NOT_STRICT.least_agreement)
@@ -71,7 +73,8 @@ _DOUBTFUL: Final = Standards(caution=2.0, least_margin=0.0, least_agreement=NOT_
 _AGREED: Final = Standards(caution=0.0, least_margin=0.0, least_agreement=0.8)
 """Contested pairs dropped, and nothing else."""
 _PAPER: Final = Recipe(utility_in=paper_utility, pairs=NegativeHistoryPairs(), kl_budget_nats=_FAR, variety=LET_GO)
-_TOGETHER: Final = Recipe(utility_in=balanced_utility, pairs=SupportPairs(), variety=AS_VARIED)
+_TOGETHER: Final = Recipe(utility_in=balanced_utility, pairs=SupportPairs(), variety=LET_GO)
+_VARIED: Final = replace(_TOGETHER, variety=AS_VARIED)
 _UNSTRICT_SUPPORT: Final = SupportPairs(standards=NOT_STRICT)
 
 RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
@@ -90,28 +93,27 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
     },
     TOGETHER: {
         "budget, support pairs": replace(_PAPER, pairs=_UNSTRICT_SUPPORT, kl_budget_nats=None),
-        "budget, support pairs, utility": replace(_TOGETHER, pairs=_UNSTRICT_SUPPORT, variety=LET_GO),
-        "budget, support pairs, utility, pessimism": replace(
-            _TOGETHER, pairs=SupportPairs(standards=_DOUBTFUL), variety=LET_GO
-        ),
-        "budget, support pairs, utility, pessimism, agreement": replace(_TOGETHER, variety=LET_GO),
-        EVERYTHING: _TOGETHER,
+        "budget, support pairs, utility": replace(_TOGETHER, pairs=_UNSTRICT_SUPPORT),
+        "budget, support pairs, utility, pessimism": replace(_TOGETHER, pairs=SupportPairs(standards=_DOUBTFUL)),
+        UNVARIED: _TOGETHER,
+        EVERYTHING: _VARIED,
     },
     CHANGED: {
-        "no budget": replace(_TOGETHER, kl_budget_nats=_FAR),
-        "the paper's pairs": replace(_TOGETHER, pairs=NegativeHistoryPairs(standards=Standards())),
-        "labels not smoothed": replace(_TOGETHER, pairs=Outright(SupportPairs())),
-        "overplayed songs rejected, not varied": replace(_TOGETHER, pairs=OverplayedPairs(), variety=LET_GO),
-        "overplayed songs rejected, varied": replace(_TOGETHER, pairs=OverplayedPairs()),
-        "sequences, varied": replace(_TOGETHER, pairs=SequencePairs()),
-        BY_MODE: replace(_TOGETHER, utility_in=serving_utility),
-        "by mode, sequences": replace(_TOGETHER, utility_in=serving_utility, pairs=SequencePairs()),
+        "no budget": replace(_VARIED, kl_budget_nats=_FAR),
+        "the paper's pairs": replace(_VARIED, pairs=NegativeHistoryPairs(standards=Standards())),
+        "labels not smoothed": replace(_VARIED, pairs=Outright(SupportPairs())),
+        OVERPLAYED: replace(_VARIED, pairs=OverplayedPairs()),
+        "overplayed songs, not varied": replace(_TOGETHER, pairs=OverplayedPairs()),
+        "sequences for pairs": replace(_VARIED, pairs=SequencePairs()),
+        BY_MODE: replace(_VARIED, utility_in=serving_utility),
+        "by mode, overplayed songs": replace(_VARIED, utility_in=serving_utility, pairs=OverplayedPairs()),
+        "by mode, sequences": replace(_VARIED, utility_in=serving_utility, pairs=SequencePairs()),
     },
 }
 """Every recipe, by what its row is compared with. A name says what is added, or what is otherwise."""
 _PARTS: Final[Mapping[str, tuple[str, ...]]] = {"alone": (ALONE,), "together": (TOGETHER, CHANGED), "targets": ()}
 """Which recipes a cell trains; that of other targets trains Copycat again, and what is made of it."""
-_ELSEWHERE: Final = {PAPER_DPO: _PAPER, EVERYTHING: _TOGETHER}
+_ELSEWHERE: Final = {PAPER_DPO: _PAPER, EVERYTHING: _VARIED}
 """What is made of Copycat where its targets are not whitened."""
 _CENTRED: Final = {"centred targets": True, "raw targets": False}
 _RERANKED: Final = {
@@ -119,6 +121,7 @@ _RERANKED: Final = {
     "Copycat, re-ranked by mode": (COPYCAT, BY_MODE),
     f"{PAPER_DPO}, re-ranked": (PAPER_DPO, PAPER_DPO),
     f"{EVERYTHING}, re-ranked": (EVERYTHING, EVERYTHING),
+    f"{OVERPLAYED}, re-ranked": (OVERPLAYED, OVERPLAYED),
     f"{BY_MODE}, re-ranked": (BY_MODE, BY_MODE),
 }
 """Policies behind the re-ranking decoder: whose songs, and by whose utility."""
@@ -133,6 +136,8 @@ class Ingredients:
     revision: int = 1
     sizes: Mapping[str, PlatformSize] = field(default_factory=lambda: dict(SIZES))
     """Of a world, by the name of the scale."""
+    recipes: Mapping[str, Mapping[str, Recipe]] = field(default_factory=lambda: dict(RECIPES))
+    """By their group in the table."""
 
     def cells(self, scale: Scale) -> list[Cell]:
         """Return every part on each seed."""
@@ -153,7 +158,7 @@ class Ingredients:
         counts = (preset.situations_per_window, preset.candidate_count)
         recipes = tuple(
             (name, each.pairs, each.utility_in.__name__, each.kl_budget_nats, each.variety)
-            for group in RECIPES.values()
+            for group in self.recipes.values()
             for name, each in group.items()
         )
         weights = (UPWARD, BALANCED, pessimistic_rerank(PAPER_UTILITY))
@@ -164,7 +169,10 @@ class Ingredients:
         del log
         seed, preset = cell.number("seed"), scale.preset
         world = World.of((), self.sizes[scale.name], seed=_FIRST_SEED + seed, preset=preset)
-        made = _made(world, preset, seed, cell.text("part"), advance)
+        part = cell.text("part")
+        recipes = {group: self.recipes[group] for group in _PARTS[part]}
+        others = _CENTRED if part == "targets" else {}
+        made = _made(world, recipes, others, preset, seed=seed, advance=advance)
         setting = setting_with(
             world.material,
             made.world,
@@ -220,27 +228,40 @@ class _Made:
             self.reach.append({"policy": f"{name}{suffix}", **_reach(looks, budgets[name])})
 
 
-def _made(world: World, preset: Preset, seed: int, part: str, advance: Advance) -> _Made:
-    """Return Copycat, what the part makes of it, and some of that behind a decoder."""
+def _made(
+    world: World,
+    groups: Mapping[str, Mapping[str, Recipe]],
+    others: Mapping[str, bool],
+    preset: Preset,
+    *,
+    seed: int,
+    advance: Advance,
+) -> _Made:
+    """Return Copycat, what recipes make of it, and some of that behind a decoder.
+
+    Args:
+        groups: the recipes by their group in the table.
+        others: names of other targets, and whether those are centred.
+    """
     material = world.material
     models = train_world(material, preset, seed=seed, advance=advance)
     windows = PolicyWindows.of(material, preset, seed=seed)
-    recipes = {name: recipe for group in _PARTS[part] for name, recipe in RECIPES[group].items()}
+    recipes = {name: recipe for group in groups.values() for name, recipe in group.items()}
     budgets = {
         name: preset.dpo.kl_budget_nats if each.kl_budget_nats is None else each.kl_budget_nats
         for name, each in (*recipes.items(), *_ELSEWHERE.items())
     }
-    groups = {name: group for group, own in RECIPES.items() for name in own}
+    group_of = {COPYCAT: ALONE} | {name: group for group, own in groups.items() for name in own}
     made = _Made(world=models)
 
     trained = train_contenders(material, models, windows, preset, seed=seed, advance=advance, recipes=recipes)
-    made.take(trained, budgets, {COPYCAT: ALONE, **groups}, "")
+    made.take(trained, budgets, group_of, "")
     for name, (songs_of, utility_of) in _RERANKED.items():
         if songs_of in trained.networks and utility_of in trained.utilities:
             decoder = pessimistic_rerank(trained.utilities[utility_of])
             made.rivals[name] = Rival(Learned(trained.networks[songs_of]), decoder)
             made.groups[name] = BEHIND
-    for name, is_centred in _CENTRED.items() if part == "targets" else ():
+    for name, is_centred in others.items():
         target = UnscaledConfig(components=preset.copycat.target.components, centred=is_centred)
         there = replace(preset, copycat=replace(preset.copycat, target=target))
         other = train_contenders(material, models, windows, there, seed=seed, advance=advance, recipes=_ELSEWHERE)

@@ -35,7 +35,8 @@ _NOTE: Final = (
     "region less Copycat's, × 1000, over all modes; below 0 is nearer. KL from Copycat in nats and flattening: on "
     "validation listeners, of the policy that was kept. coverage, entropy, ILD: percent of Copycat's. Rows of "
     "*together* add one ingredient each to the row above; rows of *together, but* differ from the last of those "
-    "in what they name. Recipes may be chosen by this table; what was chosen is judged by `amrs study worlds`."
+    "in what they name. Recipes may be chosen by this table; what was chosen is judged by "
+    "`amrs study worlds`."
 )
 
 
