@@ -107,7 +107,7 @@ def test_a_decoder_is_sealed_with_the_utility_it_was_judged_by(reranking: Bundle
 
     assert isinstance(decoder, Rerank)
     assert decoder.utility == reranking.manifest.utility
-    assert "first 100 reordered" in reranking.card
+    assert "first 20 reordered" in reranking.card
 
 
 def test_a_decoder_is_judged_beside_the_policys_own_order(reranking: Bundle, run: tuple[Bundle, str]):

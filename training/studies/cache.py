@@ -61,7 +61,7 @@ class Result:
             "settings": [list(setting) for setting in self.cell.settings],
             "revision": self.revision,
             "log": self.log_digest,
-            "seconds": round(self.seconds, 1),
+            "seconds": self.seconds,
             "commit": self.commit,
             **({"adopted": True} if self.adopted else {}),
             "records": self.records,

@@ -318,7 +318,7 @@ def _run_missing(
             revision=job.study.revision,
             log_digest=digest,
             records=done.records,
-            seconds=done.seconds,
+            seconds=round(done.seconds, 1),
             commit=commit,
         )
         caches[job.study.name].store(result)
