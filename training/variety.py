@@ -41,7 +41,7 @@ _SHORTEST: Final = 1e-3
 class Variety:
     """How many different songs a tuned policy shall play, and what may be done for it."""
 
-    share: float = 1.05
+    share: float = 1.15
     """Of the reference's different first songs; 0 lets variety go, as the paper does. Above 1, because a rollout
     loses more of it than its first songs tell."""
     widening: float = 0.25
