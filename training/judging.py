@@ -22,8 +22,8 @@ from training.windows import Histories
 BALANCED: Final[Four] = (0.1, 0.2, 0.4, 0.4)
 """λ of the mode-aware utility in `Signal` order: affect first, with a little engagement and rating."""
 UPWARD: Final[Four] = (0.2, 0.8, 0.6, 0.2)
-"""λ of the linear utility in units of spread. Valence is the harder of the two to move; rating has much, because its
-predictions tell least; see docs/decisions/utility.md."""
+"""λ of the linear utility in units of spread. Valence is the harder of the two to move; rating has much, because
+its predictions tell least; see docs/decisions/utility.md."""
 Scales = tuple[float, float, float, float]
 """What one unit of each signal is worth, in `Signal` order."""
 _LEAST_SPREAD: Final = 1e-3
