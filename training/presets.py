@@ -38,7 +38,7 @@ QUICK: Final = Preset(
     name="quick",
     world=QUICK_WORLD,
     copycat=CopycatConfig(),
-    dpo=DpoConfig(steps=200, kl_budget_nats=0.2, variety=Variety(share=0.8, widening=0.0)),
+    dpo=DpoConfig(steps=200, kl_budget_nats=0.25, variety=Variety(share=0.6, widening=0.0)),
     windows=WindowConfig(),
 )
 """Two minutes for a small platform on two cores. The policy is not widened: world models of so few listeners tell
