@@ -38,8 +38,9 @@ from training.prediction import predict_histories
 from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
-from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.situations import StartWindows, draw_windows
 from training.stages import (
+    pair_situations,
     policy_rows,
     roll_out_all,
     setting_with,
@@ -140,7 +141,7 @@ def train_bundle(
         targets = unit_targets(copycat.target, material.embeddings)
         reference = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
 
-        situations = _situations(material, train_windows, preset, recipe, stream(3))
+        situations = pair_situations(material, train_windows, recipe, preset, stream(3))
         states = situation_states(world, histories, situations)
         utility = utility_in(prediction_spread(world, states, stream(4)))
         looked = stages.stage("DPO", total=preset.dpo.steps, unit="steps")
@@ -148,7 +149,7 @@ def train_bundle(
             reference,
             histories,
             situations,
-            _situations(material, validation_windows, preset, recipe, stream(5)),
+            pair_situations(material, validation_windows, recipe, preset, stream(5)),
             judge=EnsembleJudge(world=world, state=states, mode=situations.mode, utility=utility),
             recipe=recipe,
             config=preset.dpo,
@@ -308,24 +309,6 @@ def train_bundle(
         f"Sealed {sealed} into {repository.root}: {'every gate passed' if gates.passed else 'not promotable'}"
     )
     return sealed
-
-
-def _situations(
-    material: Material,
-    windows: StartWindows,
-    preset: Preset,
-    recipe: PairRecipe,
-    rng: np.random.Generator,
-) -> Situations:
-    """Return the moments at which the recipe may find a pair."""
-    return situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )
 
 
 def _scores(material: Material, predicted: Float[ndarray, "T 4"]) -> PredictionScores:

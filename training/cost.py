@@ -42,9 +42,9 @@ from training.policies.plain import Learned
 from training.presets import Preset
 from training.rollout import roll_out
 from training.seeding import torch_seeded_by
-from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.situations import draw_windows
 from training.splits import Split
-from training.stages import no_limits, setting_with, start_of
+from training.stages import no_limits, pair_situations, setting_with, start_of
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.windows import Histories
 from training.world_model import LabelStatistics, train_world_model
@@ -377,8 +377,8 @@ def _preferences(
         for each, most in zip(every, (share.windows, share.watched), strict=True)
     ]
     recipe = SupportPairs()
-    train, watched = (_situations(material, each, preset, recipe, _stream(seed, 9)) for each in kept)
-    whole, looked = (_situations(material, each, preset, recipe, _stream(seed, 9)) for each in every)
+    train, watched = (pair_situations(material, each, recipe, preset, _stream(seed, 9)) for each in kept)
+    whole, looked = (pair_situations(material, each, recipe, preset, _stream(seed, 9)) for each in every)
     stated, paired, stepped, seen = [], [], [], []
     for number in range(share.repeats):
         began = time.process_time()
@@ -415,17 +415,3 @@ def _preferences(
     bill.median(Stage.PAIRS, paired, whole=len(whole), unit="situations", times=passes)
     bill.median(Stage.STEP, stepped, whole=1, unit="steps", times=preset.dpo.steps)
     bill.median(Stage.LOOK, seen, whole=len(looked), unit="situations", times=look_count)
-
-
-def _situations(
-    material: Material, windows: StartWindows, preset: Preset, recipe: PairRecipe, rng: np.random.Generator
-) -> Situations:
-    """Return the moments at which the recipe may find a pair."""
-    return situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )

@@ -21,10 +21,11 @@ from training.limits import nearest_distances
 from training.material import Material
 from training.metrics.prediction import pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
+from training.pairs import PairRecipe
 from training.policies.policy import Policy
 from training.presets import Preset
 from training.rollout import Advance, Rollouts, Start, roll_out
-from training.situations import StartWindows, listening_in
+from training.situations import Situations, StartWindows, listening_in, situations_in
 from training.trained import World
 
 _ORDER_CANDIDATES: Final = 20
@@ -51,6 +52,20 @@ def setting_with(material: Material, world: World, preset: Preset, table: Guardr
         table=table,
         support_distance=nearest_distances(world.songs, world.songs[material.heard]),
         candidate_count=preset.candidate_count,
+    )
+
+
+def pair_situations(
+    material: Material, windows: StartWindows, recipe: PairRecipe, preset: Preset, rng: np.random.Generator
+) -> Situations:
+    """Return the moments at which the recipe may find a pair."""
+    return situations_in(
+        windows.in_columns(material.histories),
+        material.histories,
+        material.listening,
+        recipe.suited(material.histories.targets),
+        per_window=preset.situations_per_window,
+        rng=rng,
     )
 
 

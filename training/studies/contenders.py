@@ -26,7 +26,8 @@ from training.material import Material
 from training.networks.world import Ensemble
 from training.pairs import NegativeHistoryPairs, PairRecipe, SupportPairs
 from training.presets import Preset
-from training.situations import Situations, StartWindows, draw_windows, situations_in
+from training.situations import Situations, StartWindows, draw_windows
+from training.stages import pair_situations
 from training.tasks import Advance
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.variety import LET_GO, Variety
@@ -186,14 +187,7 @@ def _situations(
     Raises:
         DataError: there is none.
     """
-    found = situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.pairs.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )
+    found = pair_situations(material, windows, recipe.pairs, preset, rng)
     if not len(found):
         raise DataError(f"no play among {len(windows)} windows suits {type(recipe.pairs).__name__}")
     return found
