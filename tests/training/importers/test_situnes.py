@@ -159,12 +159,12 @@ def test_stage_3_draws_as_often_the_same_song_as_uniform_draws_would(log):
 
 @needs_situnes
 def test_stage_2_draws_from_the_listeners_own_songs_of_the_laboratory_and_not_evenly(folder, rng):
-    """250 of 259; the spread of their counts is wider than in any of 1,000 uniform draws without repetition."""
+    """250 of 259; the spread of their counts is wider than in 99% of uniform draws without repetition."""
     lab = pl.read_csv(folder / "Stage1/interactions.csv").select("user_id", "item_id")
     rows = pl.read_csv(folder / "Stage2/interactions.csv").filter(pl.col("rec_type") == "Rand")
     own = rows.select("user_id", "item_id").join(lab, on=["user_id", "item_id"], how="semi")
     songs = {user: group["item_id"].to_numpy() for (user,), group in lab.group_by("user_id")}
-    drawn = dict(own["user_id"].value_counts().iter_rows())
+    drawn = dict(own["user_id"].value_counts().sort("user_id").iter_rows())
     place = {song: number for number, song in enumerate(sorted(set(lab["item_id"])))}
 
     def unevenness(counts):
@@ -182,7 +182,7 @@ def test_stage_2_draws_from_the_listeners_own_songs_of_the_laboratory_and_not_ev
     found = np.bincount([place[song] for song in own["item_id"]], minlength=len(place))
 
     assert (len(own), len(rows)) == (250, 259)
-    assert unevenness(found) > max(uniform)
+    assert unevenness(found) > np.quantile(uniform, 0.99)
 
 
 @needs_situnes
