@@ -13,7 +13,7 @@ have nothing particular elsewhere are nearest to everybody. Where listeners also
 songs of their own, at little cost in what they are like. The power p is the least that brings back the reference's
 number of different first songs, on listeners who were not trained on; no truth and no world model is asked.
 
-Legend: S situations · D state width · Q target width · N songs
+Legend: S situations · D state width · Q target width · N songs · k principal directions
 """
 
 from copy import deepcopy
@@ -24,11 +24,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.errors import ConfigError
 from training.networks.policy import PolicyNetwork
 
+_CHUNK: Final = 2048
+"""Situations that are scored at once: bounds memory, changes no number."""
 _FIRST_SONGS: Final = 5
 """Songs of each situation that count: a rollout's length."""
 _HALVINGS: Final = 4
@@ -64,34 +67,56 @@ LET_GO: Final = Variety(share=0.0, widening=0.0)
 """However few songs remain: the paper's recipe."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deviations:
+    """What is wanted in some situations, taken apart: the mean, and the principal directions of the rest."""
+
+    output: nn.Linear
+    """The output layer that was taken apart."""
+    common: Float[Tensor, " Q"]
+    length: Float[Tensor, " k"]
+    """Of the principal directions, the longest first."""
+    direction: Float[Tensor, "k Q"]
+
+    @classmethod
+    def of(cls, network: PolicyNetwork, state: Float[Tensor, "S D"]) -> "Deviations":
+        """Take a policy's wanted directions apart, over the situations in which it has these states."""
+        with torch.no_grad():
+            wanted = network.output(state)  # (S, Q), of any length
+            common = wanted.mean(dim=0)
+            _, length, direction = torch.linalg.svd(wanted - common, full_matrices=False)
+        return cls(output=network.output, common=common, length=length, direction=direction)
+
+    def varied(self, *, widening: float, flattening: float) -> nn.Linear:
+        """Return an output layer whose wanted directions deviate otherwise from their mean.
+
+        Args:
+            widening: the deviations are multiplied by 1 + this.
+            flattening: p; at 1 their principal directions all have the length of the longest.
+        """
+        other = deepcopy(self.output)
+        with torch.no_grad():
+            longer = (self.length[0] / self.length.clamp(min=_SHORTEST * float(self.length[0]))) ** flattening
+            change = torch.eye(len(self.common)) + (self.direction.T * (longer - 1)) @ self.direction  # (Q, Q)
+            other.weight.copy_((1 + widening) * change @ other.weight)
+            other.bias.copy_(self.common + (1 + widening) * change @ (other.bias - self.common))
+        return other
+
+
 def varied(
     network: PolicyNetwork, state: Float[Tensor, "S D"], *, widening: float, flattening: float
 ) -> PolicyNetwork:
-    """Return a policy whose wanted directions deviate otherwise from their mean over states.
-
-    Args:
-        network: stays as it is.
-        state: its states in the situations over which the mean and the principal directions are taken.
-        widening: the deviations are multiplied by 1 + this.
-        flattening: p; at 1 their principal directions all have the length of the longest.
-    """
+    """Return a policy whose wanted directions deviate otherwise from their mean over states; see `Deviations`."""
     other = deepcopy(network)
-    with torch.no_grad():
-        wanted = other.output(state)  # (S, Q), of any length
-        common = wanted.mean(dim=0)
-        _, length, direction = torch.linalg.svd(wanted - common, full_matrices=False)
-        longer = (length[0] / length.clamp(min=_SHORTEST * float(length[0]))) ** flattening
-        change = torch.eye(len(common)) + (direction.T * (longer - 1)) @ direction  # (Q, Q), symmetric
-        other.output.weight.copy_((1 + widening) * change @ other.output.weight)
-        other.output.bias.copy_(common + (1 + widening) * change @ (other.output.bias - common))
+    other.output = Deviations.of(network, state).varied(widening=widening, flattening=flattening)
     return other
 
 
 def first_song_count(wanted: Float[Tensor, "S Q"], targets: Float[ndarray, "N Q"]) -> int:
     """Return how many different songs are among the nearest few of some situation; ŝ of unit length."""
-    count = min(_FIRST_SONGS, len(targets))
-    nearest = torch.topk(wanted @ torch.from_numpy(targets).T, count, dim=1).indices
-    return len(np.unique(nearest.numpy()))
+    count, songs = min(_FIRST_SONGS, len(targets)), torch.from_numpy(targets).T
+    nearest = [torch.topk(part @ songs, count, dim=1).indices for part in wanted.split(_CHUNK)]
+    return len(np.unique(torch.cat(nearest).numpy()))
 
 
 def least_flattening(
@@ -111,11 +136,12 @@ def least_flattening(
         reference_count: `first_song_count` of the reference in the same situations.
         variety: the share, and how far the policy is widened at the same time.
     """
+    apart = Deviations.of(network, state)
 
     def suffices(flattening: float) -> bool:
-        other = varied(network, state, widening=variety.widening, flattening=flattening)
+        output = apart.varied(widening=variety.widening, flattening=flattening)
         with torch.inference_mode():
-            wanted = other.wanted(state)
+            wanted = F.normalize(output(state), dim=-1)
         return first_song_count(wanted, targets) >= variety.share * reference_count
 
     if suffices(0.0):
