@@ -320,11 +320,21 @@ def roll_back() -> None:
 
 @songs.command("import")
 def import_songs(log: LogArgument) -> None:
-    """Put a log's songs and their embeddings into the catalogue."""
-    from models.log import read_log
-    from service import operations
+    """Put a log's songs and their embeddings into the catalogue; workers that serve follow meanwhile."""
+    from service.importing import import_songs
 
-    typer.echo(f"songs imported: {operations.import_songs(settings(), read_log(log))}")
+    typer.echo(f"songs imported: {import_songs(settings(), log, console=terminal())}")
+
+
+@songs.command("reinstate")
+def reinstate_song(
+    song: Annotated[str, typer.Argument(metavar="SONG", help="The id of a withdrawn song.")],
+) -> None:
+    """Let a song that was withdrawn be recommended again."""
+    from service.operations import reinstate_song
+
+    reinstate_song(settings(), song)
+    typer.echo(f"{song} may be recommended again")
 
 
 @database.command("upgrade")
@@ -435,14 +445,14 @@ def up() -> None:
 
 def make_first_bundle(deployment: "Settings") -> None:
     """Simulate a small platform, train on its log, and promote what comes out."""
-    from models.log import read_log
     from service import operations
+    from service.importing import import_songs
 
     log = deployment.home / "logs" / "simulated"
     if not log.exists():
         simulate(out=log)
     version = train(log)
-    operations.import_songs(deployment, read_log(log))
+    import_songs(deployment, log, console=terminal())
     operations.promote_bundle(deployment, version)
     typer.echo(f"{version} is live")
 

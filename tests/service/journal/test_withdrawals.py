@@ -1,6 +1,6 @@
 """Once a withdrawal is answered no recommendation of the song is committed; those under way come before it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from time import monotonic
@@ -32,9 +32,11 @@ def songs(engine: Engine) -> None:
 
 
 @pytest.fixture
-def another(database_url: str) -> Engine:
+def another(database_url: str) -> Iterator[Engine]:
     """The engine of another worker."""
-    return open_writer(database_url)
+    engine = open_writer(database_url)
+    yield engine
+    engine.dispose()
 
 
 def withdraw(engine: Engine, song_id: str = "song-1") -> int:
@@ -100,7 +102,6 @@ def test_a_withdrawal_waits_for_the_recordings_under_way(engine: Engine, another
 
     assert not isinstance(written, Exception)
     assert withdrawing.result(5) == 2
-    another.dispose()
 
 
 def test_a_recording_waits_for_the_withdrawal_under_way_and_is_refused(
@@ -114,7 +115,6 @@ def test_a_recording_waits_for_the_withdrawal_under_way_and_is_refused(
             recording.result(WHILE)
 
     assert isinstance(recording.exception(5), StaleCatalogue)
-    another.dispose()
 
 
 def test_an_import_under_way_holds_up_no_recording(engine: Engine, another: Engine, songs: None) -> None:
@@ -125,7 +125,6 @@ def test_an_import_under_way_holds_up_no_recording(engine: Engine, another: Engi
         changed = [SongRecord(Song(song_id="song-1", title="another"), None)]
         ImportSongs(songs=changed, embeddings={}, at=NOON, actor="test")(sql)
         assert not write(engine, recommend("song-1", expected_sequence=1)).duplicate
-    another.dispose()
 
 
 def test_recordings_and_withdrawals_at_once_keep_the_law(
@@ -162,7 +161,6 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
         answered[f"song-{number}"] = monotonic()
     for each in giving:
         each.result(20)
-    another.dispose()
 
     assert given
     assert [song for song, asked in given if asked > answered[song]] == []
