@@ -368,6 +368,21 @@ def bench_serve(
     serve.bench_serve(settings(), config, database_url=database_url, console=terminal())
 
 
+@bench.command("catalogue")
+def bench_catalogue(
+    songs: Annotated[
+        str, typer.Option(help="How many songs, separated by commas; a million takes minutes and 8 GB.")
+    ] = "7000,100000",
+) -> None:
+    """Latency, memory and build time of each index class over invented songs, and of a change, by size."""
+    from service.benchmark.catalogue import bench_catalogue
+
+    counts = songs.split(",")
+    if not all(count.strip().isdecimal() and int(count) > 0 for count in counts):
+        raise ConfigError(f"--songs must be whole numbers above 0, separated by commas; got {songs!r}")
+    bench_catalogue(settings(), [int(count) for count in counts], console=terminal())
+
+
 @bench.command("train")
 def bench_train(
     log: LogArgument,

@@ -70,7 +70,7 @@ class Engine:
         """Return the same as `with_catalogue`, its index laid out anew: slow, for the background."""
         engine = self.with_catalogue(catalogue)
         allowed = ~catalogue.withdrawn & engine.vectors.known
-        return replace(engine, index=lay_out(engine.vectors.index_rows, allowed))
+        return replace(engine, index=lay_out(engine.vectors.index_rows, allowed, self.bundle.projections))
 
     def require_all(self) -> None:
         """Check that the bundle can read every active song.
@@ -107,7 +107,7 @@ def _over(bundle: Bundle, graphs: Graphs, catalogue: Catalogue) -> Engine:
         bundle=bundle,
         graphs=graphs,
         catalogue=catalogue,
-        index=lay_out(vectors.rows.index_rows, ~catalogue.withdrawn & vectors.rows.known),
+        index=lay_out(vectors.rows.index_rows, ~catalogue.withdrawn & vectors.rows.known, bundle.projections),
         approved=_approved(bundle, catalogue),
         _vectors=vectors,
     )

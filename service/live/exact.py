@@ -14,7 +14,7 @@ faiss.omp_set_num_threads(1)  # processes are the workers; threads inside one wo
 class ExactIndex:
     """A scan; its answers are what the others are measured by."""
 
-    name = "exact"
+    kind = name = "exact"
 
     def __init__(self, vectors: Float[ndarray, "N Q"]) -> None:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
@@ -22,6 +22,11 @@ class ExactIndex:
 
     def __len__(self) -> int:
         return self._index.ntotal
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory beside the songs' vectors: it has a copy of them."""
+        return 4 * self._index.ntotal * self._index.d
 
     def search(
         self, query: Float[ndarray, " Q"], count: int

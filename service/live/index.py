@@ -28,7 +28,9 @@ Found = tuple[Int[ndarray, " found"], Float[ndarray, " found"]]
 class Base(Protocol):
     """Vectors that were laid out once: exactly, or by a class that was measured to find nearly all of them."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The class, and with how much effort it searches."""
 
     def __len__(self) -> int: ...
 
