@@ -320,11 +320,21 @@ def roll_back() -> None:
 
 @songs.command("import")
 def import_songs(log: LogArgument) -> None:
-    """Put a log's songs and their embeddings into the catalogue."""
-    from models.log import read_log
-    from service import operations
+    """Put a log's songs and their embeddings into the catalogue; workers that serve follow meanwhile."""
+    from service.importing import import_songs
 
-    typer.echo(f"songs imported: {operations.import_songs(settings(), read_log(log))}")
+    typer.echo(f"songs imported: {import_songs(settings(), log, console=terminal())}")
+
+
+@songs.command("reinstate")
+def reinstate_song(
+    song: Annotated[str, typer.Argument(metavar="SONG", help="The id of a withdrawn song.")],
+) -> None:
+    """Let a song that was withdrawn be recommended again."""
+    from service.operations import reinstate_song
+
+    reinstate_song(settings(), song)
+    typer.echo(f"{song} may be recommended again")
 
 
 @database.command("upgrade")
@@ -356,6 +366,21 @@ def bench_serve(
 
     config = serve.BenchmarkConfig(round_count=rounds)
     serve.bench_serve(settings(), config, database_url=database_url, console=terminal())
+
+
+@bench.command("catalogue")
+def bench_catalogue(
+    songs: Annotated[
+        str, typer.Option(help="How many songs, separated by commas; a million takes minutes and 8 GB.")
+    ] = "7000,100000",
+) -> None:
+    """Latency, memory and build time of each index class over invented songs, and of a change, by size."""
+    from service.benchmark.catalogue import bench_catalogue
+
+    counts = songs.split(",")
+    if not all(count.strip().isdecimal() and int(count) > 0 for count in counts):
+        raise ConfigError(f"--songs must be whole numbers above 0, separated by commas; got {songs!r}")
+    bench_catalogue(settings(), [int(count) for count in counts], console=terminal())
 
 
 @bench.command("train")
@@ -435,14 +460,14 @@ def up() -> None:
 
 def make_first_bundle(deployment: "Settings") -> None:
     """Simulate a small platform, train on its log, and promote what comes out."""
-    from models.log import read_log
     from service import operations
+    from service.importing import import_songs
 
     log = deployment.home / "logs" / "simulated"
     if not log.exists():
         simulate(out=log)
     version = train(log)
-    operations.import_songs(deployment, read_log(log))
+    import_songs(deployment, log, console=terminal())
     operations.promote_bundle(deployment, version)
     typer.echo(f"{version} is live")
 

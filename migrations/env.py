@@ -1,7 +1,7 @@
 """How a migration reaches a database: over the connection the caller opened, all steps in one transaction.
 
-On PostgreSQL a step waits a few seconds at most for a table somebody uses, and fails rather than queue before
-everybody else; its own work may take as long as it takes.
+On PostgreSQL a step waits a second at most for a table somebody uses, for whoever comes after it waits behind it;
+then all is taken back, and tried again (`service.journal.migrate`). Its own work may take as long as it takes.
 """
 
 from alembic import context
@@ -11,7 +11,7 @@ from service.journal.tables import metadata
 
 connection = context.config.attributes["connection"]
 if connection.dialect.name == "postgresql":
-    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+    connection.execute(text("SET LOCAL lock_timeout = '1s'"))
     connection.execute(text("SET LOCAL statement_timeout = 0"))
 context.configure(
     connection=connection,

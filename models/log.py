@@ -184,6 +184,30 @@ def read_log(folder: Path) -> Log:
     return loaded
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoggedSongs:
+    """The songs of a log, without who listened to them; made by `read_songs`."""
+
+    songs: pl.DataFrame
+    embeddings: Mapping[str, Float[ndarray, "songs _"]]
+    """By space, float32, memory-mapped: read as they are needed."""
+
+
+def read_songs(folder: Path) -> LoggedSongs:
+    """Return the songs of the log that the folder holds; its other tables are neither read nor checked.
+
+    Raises:
+        LogError: anything about the songs breaks the contract; the error carries every complaint.
+    """
+    description, complaints = _read_description(folder)
+    if description is None:
+        raise LogError(str(folder), complaints)
+    frames, embeddings, complaints = _read_parts(folder, description, [SONGS_FILE])
+    if complaints:
+        raise LogError(str(folder), complaints)
+    return LoggedSongs(songs=SONGS.conform(frames[SONGS_FILE]), embeddings=embeddings)
+
+
 def check_log(folder: Path) -> list[Complaint]:
     """Return everything that is wrong with the log in the folder; an empty list if nothing is."""
     return _load(folder)[1]
@@ -225,8 +249,20 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
     description, complaints = _read_description(folder)
     if description is None:
         return None, complaints
+    frames, embeddings, complaints = _read_parts(folder, description, tables(description.context))
+    if complaints:
+        return None, complaints
+    frames_in_order = _in_order(frames, description.context)
+    return Log(description=description, **frames_in_order, embeddings=embeddings), []
+
+
+def _read_parts(
+    folder: Path, description: LogDescription, files: Iterable[str]
+) -> tuple[dict[str, pl.DataFrame], dict[str, ndarray], list[Complaint]]:
+    """Return tables and every matrix, and what is wrong with them."""
+    complaints: list[Complaint] = []
     frames: dict[str, pl.DataFrame] = {}
-    for file in tables(description.context):
+    for file in files:
         try:
             frames[file] = read_table(folder / file)
         except DataError as error:
@@ -238,11 +274,7 @@ def _load(folder: Path) -> tuple[Log | None, list[Complaint]]:
             embeddings[space] = open_matrix(folder / file)
         except DataError as error:
             complaints.append(Complaint(file, None, None, "a NumPy array of numbers", shortened(str(error))))
-    complaints += check_tables(description, frames, embeddings)
-    if complaints:
-        return None, complaints
-    frames_in_order = _in_order(frames, description.context)
-    return Log(description=description, **frames_in_order, embeddings=embeddings), []
+    return frames, embeddings, complaints + check_tables(description, frames, embeddings)
 
 
 def _read_description(folder: Path) -> tuple[LogDescription | None, list[Complaint]]:

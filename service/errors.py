@@ -9,13 +9,17 @@ AmrsError
 ├── Conflict                 the request contradicts what already happened
 │   ├── SessionEnded
 │   ├── IdConflict           the same client id came with another body
+│   ├── SongWithdrawn        a song that was withdrawn stays so, until an operator reinstates it by command
 │   └── StageConflict        a bundle cannot go from the stage it is in to the one asked for
 ├── StaleMemory              a song was chosen from a state older than SQL's; rebuild and choose again
+│   └── StaleCatalogue       a song was chosen that SQL has withdrawn; choose again without it
 ├── DataError, UnknownSong   from the contract: the request breaks it
 ├── BundleError
 │   └── CatalogueGap         an active song has no embedding in the bundle's space
 └── Unavailable              from the contract: the journal cannot commit now; the same write may be retried
 """
+
+from collections.abc import Collection
 
 from models.errors import AmrsError, BundleError
 
@@ -52,12 +56,24 @@ class IdConflict(Conflict):
     """The same client id came before with another body."""
 
 
+class SongWithdrawn(Conflict):
+    """A song that was withdrawn cannot be put back by putting it again."""
+
+
 class StageConflict(Conflict):
     """A bundle cannot go from the stage it is in to the one asked for."""
 
 
 class StaleMemory(AmrsError):
     """A recommendation was computed from a state that SQL has left behind; rebuild and choose again."""
+
+
+class StaleCatalogue(StaleMemory):
+    """Songs were chosen that have been withdrawn since this worker last looked; choose again without them."""
+
+    def __init__(self, song_ids: Collection[str]) -> None:
+        super().__init__(f"{len(song_ids)} of the songs chosen have been withdrawn")
+        self.song_ids = tuple(sorted(song_ids))
 
 
 class CatalogueGap(BundleError):

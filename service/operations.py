@@ -2,13 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from models.affect import Affect
 from models.bundle import Bundle
-from models.catalogue import Song
 from models.errors import GateError
-from models.log import Log
 from models.repository import Repository
 from service.clock import Instant, system_clock
 from service.errors import UnknownBundle
@@ -20,9 +17,9 @@ from service.journal.bundles import (
     list_bundles,
     live_bundle,
 )
+from service.journal.catalogue import ReinstateSong
 from service.journal.journal import Journal, open_journal
 from service.journal.migrate import upgrade
-from service.journal.songs import ImportSongs, SongRecord
 from service.live.golden import replay
 from service.live.graphs import open_graphs
 from service.settings import Settings
@@ -41,19 +38,6 @@ def upgrade_database(settings: Settings) -> None:
     """Bring the database to this version's schema."""
     settings.home.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database_url)
-
-
-def import_songs(settings: Settings, log: Log) -> int:
-    """Put a log's songs, with their embeddings in every space, into the catalogue; return how many.
-
-    Raises:
-        DataError: an embedding is not finite.
-        Unavailable: the database does not answer.
-    """
-    records = [_record(row) for row in log.songs.iter_rows(named=True)]
-    act = ImportSongs(songs=records, embeddings=log.embeddings, at=system_clock(), actor=ACTOR)
-    _run(settings, lambda journal: journal.administer(act))
-    return len(records)
 
 
 def verify_bundle(settings: Settings, version: str) -> Bundle:
@@ -81,7 +65,9 @@ def promote_bundle(settings: Settings, version: str) -> BundleRecord:
         BundleError, GateError, CatalogueGap: it may not go live.
     """
     repository = repository_of(settings)
-    return _run(settings, lambda journal: promote(journal, repository, version, at=system_clock(), actor=ACTOR))
+    return run_on_journal(
+        settings, lambda journal: promote(journal, repository, version, at=system_clock(), actor=ACTOR)
+    )
 
 
 def roll_back(settings: Settings) -> BundleRecord:
@@ -90,17 +76,17 @@ def roll_back(settings: Settings) -> BundleRecord:
     Raises:
         StageConflict: none was.
     """
-    return _run(settings, lambda journal: journal.administer(RollBack(at=system_clock(), actor=ACTOR)))
+    return run_on_journal(settings, lambda journal: journal.administer(RollBack(at=system_clock(), actor=ACTOR)))
 
 
 def registered_bundles(settings: Settings) -> list[BundleRecord]:
     """Return every bundle SQL knows, the newest first."""
-    return _run(settings, lambda journal: journal.read(list_bundles))
+    return run_on_journal(settings, lambda journal: journal.read(list_bundles))
 
 
 def live_version(settings: Settings) -> str | None:
     """Return the version that is live, if one is."""
-    record = _run(settings, lambda journal: journal.read(live_bundle))
+    record = run_on_journal(settings, lambda journal: journal.read(live_bundle))
     return record.version if record else None
 
 
@@ -142,19 +128,20 @@ def verified(repository: Repository, version: str) -> Bundle:
     return bundle
 
 
-def _record(row: dict[str, Any]) -> SongRecord:
-    song = Song(
-        song_id=row["song_id"],
-        title=row["title"],
-        artist=row["artist"],
-        duration_seconds=row["duration_seconds"],
-        tags=tuple(row["tags"]),
-    )
-    tagged = row["tag_valence"] is not None and row["tag_arousal"] is not None
-    return SongRecord(song, Affect(row["tag_valence"], row["tag_arousal"]) if tagged else None)
+def reinstate_song(settings: Settings, song_id: str) -> None:
+    """Let a withdrawn song be recommended again.
+
+    Raises:
+        UnknownSong: there is none of that id.
+        DataError: a bundle that is answering cannot read it.
+    """
+    act = ReinstateSong(song_id=song_id, at=system_clock(), actor=ACTOR)
+    run_on_journal(settings, lambda journal: journal.administer(act))
 
 
-def _run(settings: Settings, act: Callable[[Journal], Awaitable[Result]]) -> Result:
+def run_on_journal(settings: Settings, act: Callable[[Journal], Awaitable[Result]]) -> Result:
+    """Return what was done with the deployment's journal, opened for it."""
+
     async def run() -> Result:
         async with open_journal(settings.database_url) as journal:
             return await act(journal)

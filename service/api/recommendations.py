@@ -22,6 +22,7 @@ from service.api.strict import StrictRoute
 from service.api.why import DecisionView, explain
 from service.journal.feedback import RecordFeedback
 from service.journal.recommendations import read_decision
+from service.journal.withdrawals import withdrawn_among
 from service.listener import ListenerKey
 from service.parts import Parts
 from service.recommend.predict import Interval, Prediction
@@ -51,7 +52,19 @@ async def recommend(
     if not written.duplicate:
         return Response(written.answer, media_type="application/json")
     first = RecommendationsView.model_validate_json(written.answer)
-    return Response(first.model_copy(update={"duplicate": True}).model_dump_json(), media_type="application/json")
+    again = await _without_withdrawn(first.model_copy(update={"duplicate": True}), parts)
+    return Response(again.model_dump_json(), media_type="application/json")
+
+
+async def _without_withdrawn(first: RecommendationsView, parts: Parts) -> RecommendationsView:
+    """Return an answer that was given before, less the songs that were withdrawn since."""
+    asked = {each.song.song_id for each in first.recommendations}
+    withdrawn = await parts.journal.read(lambda sql: withdrawn_among(sql, asked))
+    if not withdrawn:
+        return first
+    kept = [each for each in first.recommendations if each.song.song_id not in withdrawn]
+    reason = f"{len(withdrawn)} of the songs given before have been withdrawn since"
+    return first.model_copy(update={"recommendations": kept, "reason": reason})
 
 
 def view(request_id: str, given: Given) -> RecommendationsView:

@@ -1,4 +1,4 @@
-"""Songs over HTTP, to be read; they come in with `amrs songs import`."""
+"""Songs over HTTP, to be read; `service.api.catalogue` is how operators change them."""
 
 from typing import Annotated
 
@@ -37,17 +37,18 @@ async def songs(
 ) -> SongsView:
     """Return a page of the catalogue; `after` of one page asks for the next."""
     found = await parts.journal.read(lambda sql: list_songs(sql, limit=limit + 1, after=after))
-    page = [_song(record) for record in found[:limit]]
+    page = [song_view(record) for record in found[:limit]]
     return SongsView(songs=page, after=page[-1].song_id if len(found) > limit else None)
 
 
 @router.get("/{song_id}")
 async def song(song_id: Annotated[Id, Path()], parts: PartsDep) -> CatalogueSongView:
     """Return one song."""
-    return _song(await parts.journal.read(lambda sql: read_song(sql, song_id)))
+    return song_view(await parts.journal.read(lambda sql: read_song(sql, song_id)))
 
 
-def _song(record: SongRecord) -> CatalogueSongView:
+def song_view(record: SongRecord) -> CatalogueSongView:
+    """Return a song as it goes over the wire."""
     return CatalogueSongView(
         song_id=record.song.song_id,
         title=record.song.title,

@@ -113,6 +113,8 @@ class Turn:
     fresh_number: int
     """The number of the listener, should this write be the first."""
     at: Instant
+    withdrawn: frozenset[str] = frozenset()
+    """Which of the songs the batch is about to offer are withdrawn."""
     population: str = Population.UNSPECIFIED.label
     """The listener's population after this write."""
     active_at: Instant = 0
@@ -192,6 +194,11 @@ class Command(ABC, Generic[Answer]):
     def offer(self) -> OfferKey | None:
         """The recommendation the command names, if any: it is read beforehand."""
         return None
+
+    @property
+    def songs(self) -> tuple[str, ...]:
+        """The songs the command is about to offer, if any: none of them is withdrawn before it has ended."""
+        return ()
 
     @abstractmethod
     def run(self, turn: Turn) -> tuple[Answer, Event | None]:

@@ -1,24 +1,39 @@
-"""Bringing a database to the schema this version of the service knows, and checking that it is there."""
+"""Bringing a database to the schema this version of the service knows, and checking that it is there.
+
+A migration that waits for a table makes everybody wait who comes after it. So it waits a second at most, takes
+everything back, lets the others pass, and tries again a few times: behind a long transaction it gives up in words
+and the service goes on.
+"""
 
 from collections.abc import Callable
 from importlib.resources import as_file, files
+from time import sleep
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
-from models.errors import ConfigError
+from models.errors import ConfigError, Unavailable
 from service.journal.engine import open_writer
 
 LATEST: Final = "head"
 EMPTY: Final = "base"
+ATTEMPTS: Final = 5
+PAUSE_SECONDS: Final = 1.0
+"""Between two attempts: longer than the service waits for anything but a commit."""
 
 
 def upgrade(database_url: str, revision: str = LATEST) -> None:
-    """Bring the database up to a revision; safe to repeat, and to run from several processes at once."""
+    """Bring the database up to a revision; safe to repeat, and to run from several processes at once.
+
+    Raises:
+        Unavailable: a table stayed in use; nothing was changed.
+    """
     _run(database_url, lambda config: command.upgrade(config, revision))
 
 
@@ -54,11 +69,25 @@ def require_latest(sql: Connection) -> None:
 def _run(database_url: str, act: Callable[[Config], None]) -> None:
     engine = open_writer(database_url)
     try:
-        with as_file(files("migrations")) as folder, engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('amrs migrations'))"))
-            config = Config(folder / "alembic.ini")
-            config.attributes["connection"] = connection
-            act(config)
+        for attempt in range(ATTEMPTS):
+            try:
+                return _run_once(engine, act)
+            except OperationalError as problem:
+                if not isinstance(problem.orig, LockNotAvailable):
+                    raise
+                sleep(PAUSE_SECONDS * (attempt + 1 < ATTEMPTS))
     finally:
         engine.dispose()
+    raise Unavailable(
+        f"a table that is to change was in use each of {ATTEMPTS} times: nothing was changed; look for a long "
+        "transaction, and run it again"
+    )
+
+
+def _run_once(engine: Engine, act: Callable[[Config], None]) -> None:
+    with as_file(files("migrations")) as folder, engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('amrs migrations'))"))
+        config = Config(folder / "alembic.ini")
+        config.attributes["connection"] = connection
+        act(config)

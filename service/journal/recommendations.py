@@ -2,7 +2,8 @@
 
 A song is chosen from a state of some sequence. It is recorded only while the listener's sequence in SQL is
 still that one, so a choice never rests on a state older than an acknowledged write, whatever memory held, and
-two requests of one listener cannot both choose from the same state.
+two requests of one listener cannot both choose from the same state. A song that was withdrawn meanwhile is not
+recorded either (`service.journal.withdrawals`).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, select
 
 from models.listening import Mode, song_key
 from service.clock import SECOND, Instant
-from service.errors import StaleMemory, UnknownRecommendation
+from service.errors import StaleCatalogue, StaleMemory, UnknownRecommendation
 from service.journal.command import Command, ReceiptKey, Turn
 from service.journal.events import Event, Offer, SongsOffered
 from service.journal.sessions import idle_end, open_session
@@ -65,6 +66,10 @@ class RecordRecommendations(Command[bytes]):
     def body(self) -> tuple[Any, ...]:
         return "recommend", self.session_id, *self.request
 
+    @property
+    def songs(self) -> tuple[str, ...]:
+        return tuple(chosen.song_id for chosen in self.chosen)
+
     def run(self, turn: Turn) -> tuple[bytes, Event]:
         session = open_session(turn, self.session_id, idle_limit_seconds=self.idle_limit_seconds)
         if turn.listener.sequence != self.expected_sequence:
@@ -72,6 +77,9 @@ class RecordRecommendations(Command[bytes]):
                 f"the listener's state must be of write {turn.listener.sequence}; the songs were chosen from "
                 f"write {self.expected_sequence}"
             )
+        gone = turn.withdrawn.intersection(self.songs)
+        if gone:
+            raise StaleCatalogue(gone)
         turn.active_at = self.at
         for ordinal, chosen in enumerate(self.chosen):
             turn.write(

@@ -1,8 +1,8 @@
 """Settling a batch: the commands of different listeners, decided and written in one transaction.
 
 A few reads serve the whole batch: the listeners' rows, locked in one order so that two writers never wait for
-each other in a circle; the receipts; the sessions and the recommendations that the commands name. Then each
-command decides; then the rows of all are written, one statement after another.
+each other in a circle; the receipts; the sessions and the recommendations that the commands name; the songs
+they are about to offer. Then each command decides; then the rows of all are written, one statement after another.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ from service.journal.command import (
     Written,
 )
 from service.journal.tables import feedback, listeners, metadata, receipts, recommendations, sessions
+from service.journal.withdrawals import hold_off_withdrawals, withdrawn_among
 from service.listener import ListenerKey
 
 Outcome = Written[Any] | AmrsError
@@ -39,6 +40,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
     receipt_rows = _receipts(sql, commands, known)
     session_rows = _sessions(sql, commands, known)
     offer_rows = _offers(sql, commands, session_rows)
+    withdrawn = _withdrawn(sql, commands)
     outcomes: list[Outcome] = []
     rows: list[tuple[Statement, dict[str, Any]]] = []
     for command in commands:
@@ -50,6 +52,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
             offer_rows=offer_rows.get(command.listener, []),
             fresh_number=_fresh_number(command.at),
             at=command.at,
+            withdrawn=withdrawn,
         )
         try:
             outcomes.append(_decide(command, turn, receipt_rows.get(command.listener)))
@@ -164,6 +167,14 @@ def _offers(
         for row in sql.execute(_OFFERS, {"keys": list(wanted)}):
             found.setdefault(wanted[row[:4]], []).append(OfferRow._make(row[4:]))
     return found
+
+
+def _withdrawn(sql: Connection, commands: Sequence[Command[Any]]) -> frozenset[str]:
+    offered = {song_id for command in commands for song_id in command.songs}
+    if not offered:
+        return frozenset()
+    hold_off_withdrawals(sql)
+    return withdrawn_among(sql, offered)
 
 
 _PLACE: Final = {name: place for place, name in enumerate(metadata.tables)}

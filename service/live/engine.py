@@ -1,9 +1,9 @@
 """An engine: one verified bundle and one catalogue, made ready to answer. It never changes; it is replaced."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.bundle import Bundle
@@ -12,8 +12,9 @@ from models.listening import NO_SONG, Mode, song_keys
 from service.errors import CatalogueGap
 from service.live.golden import replay
 from service.live.graphs import Graphs, open_graphs
-from service.live.index import FlatIndex
-from service.live.vectors import SongVectors, song_vectors
+from service.live.index import SongIndex
+from service.live.layout import lay_out
+from service.live.vectors import GrowingVectors, SongVectors, growing_vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,14 +24,21 @@ class Engine:
     bundle: Bundle
     graphs: Graphs
     catalogue: Catalogue
-    vectors: SongVectors
-    """One row per song of the catalogue, withdrawn songs included: their plays are still read."""
-    index: FlatIndex
-    """The songs that may be recommended."""
-    tagged: dict[str, Int[ndarray, " _"]]
-    """Tag → rows of the songs that carry it."""
+    index: SongIndex
+    """The songs that may be recommended: active, and with an embedding in the bundle's space."""
     approved: dict[Mode, Int[ndarray, " _"]]
     """Mode → rows of the songs that operators approved for it, in their order."""
+    _vectors: GrowingVectors
+
+    @property
+    def vectors(self) -> SongVectors:
+        """One row per row of the catalogue, withdrawn songs included: their plays are still read."""
+        return self._vectors.rows
+
+    @property
+    def gaps(self) -> Int[ndarray, " n"]:
+        """Rows of active songs that the bundle cannot read for want of an embedding; none is recommended."""
+        return np.flatnonzero(~self.catalogue.withdrawn & ~self.vectors.known)
 
     def song_id_of(self, key: int) -> str | None:
         """Return the id behind a song key; None for a song that the catalogue does not hold."""
@@ -38,13 +46,45 @@ class Engine:
         return None if row == NO_SONG else self.catalogue.songs[row].song_id
 
     def with_catalogue(self, catalogue: Catalogue) -> "Engine":
-        """Return the same bundle over another catalogue.
+        """Return the same bundle over another catalogue; over one that follows this one, for what changed alone.
+
+        Songs that the bundle cannot read are left out: ask `gaps`.
 
         Raises:
-            CatalogueGap: an active song has no embedding in the bundle's space.
             BundleError: the embeddings have another width than the bundle's space.
         """
-        return _over(self.bundle, self.graphs, catalogue)
+        if not catalogue.continues(self.catalogue):
+            return _over(self.bundle, self.graphs, catalogue)
+        more = _embeddings(self.bundle, catalogue, since=len(self.catalogue))
+        vectors = self._vectors.plus(self.bundle, more)
+        allowed = ~catalogue.withdrawn & vectors.rows.known
+        return replace(
+            self,
+            catalogue=catalogue,
+            index=self.index.after(vectors.rows.index_rows, allowed),
+            approved=_approved(self.bundle, catalogue),
+            _vectors=vectors,
+        )
+
+    def laid_out(self, catalogue: Catalogue) -> "Engine":
+        """Return the same as `with_catalogue`, its index laid out anew: slow, for the background."""
+        engine = self.with_catalogue(catalogue)
+        allowed = ~catalogue.withdrawn & engine.vectors.known
+        return replace(engine, index=lay_out(engine.vectors.index_rows, allowed, self.bundle.projections))
+
+    def require_all(self) -> None:
+        """Check that the bundle can read every active song.
+
+        Raises:
+            CatalogueGap: it cannot.
+        """
+        gaps = self.gaps
+        if gaps.size:
+            raise CatalogueGap(
+                f"{self.bundle.version} reads space {self.bundle.manifest.space.name!r}, in which {gaps.size} of "
+                f"{int((~self.catalogue.withdrawn).sum())} active songs have no embedding; the first is "
+                f"{self.catalogue.songs[int(gaps[0])].song_id!r}"
+            )
 
 
 def open_engine(bundle: Bundle, catalogue: Catalogue) -> Engine:
@@ -56,35 +96,32 @@ def open_engine(bundle: Bundle, catalogue: Catalogue) -> Engine:
     """
     graphs = open_graphs(bundle)
     replay(bundle, graphs)
-    return _over(bundle, graphs, catalogue)
+    engine = _over(bundle, graphs, catalogue)
+    engine.require_all()
+    return engine
 
 
 def _over(bundle: Bundle, graphs: Graphs, catalogue: Catalogue) -> Engine:
-    embeddings = catalogue.embeddings.get(bundle.manifest.space.name)
-    if embeddings is None:
-        embeddings = np.full((len(catalogue), bundle.manifest.space.width), np.nan, np.float32)
-    active = ~catalogue.withdrawn
-    _refuse_gaps(bundle, catalogue, active & ~np.isfinite(embeddings).all(axis=1))
-    vectors = song_vectors(bundle, embeddings)
-    rows = np.flatnonzero(active)
-    tags = sorted({tag for song in catalogue.songs for tag in song.tags})
-    approved = {mode: song_keys(list(bundle.guardrails.approved.get(mode.label, ()))) for mode in Mode}
-    found = {mode: catalogue.rows(keys) for mode, keys in approved.items()}
+    vectors = growing_vectors(bundle, _embeddings(bundle, catalogue, since=0))
     return Engine(
         bundle=bundle,
         graphs=graphs,
         catalogue=catalogue,
-        vectors=vectors,
-        index=FlatIndex(vectors.index_rows[rows], rows),
-        tagged={tag: catalogue.tagged(tag) for tag in tags},
-        approved={mode: each[each != NO_SONG] for mode, each in found.items()},
+        index=lay_out(vectors.rows.index_rows, ~catalogue.withdrawn & vectors.rows.known, bundle.projections),
+        approved=_approved(bundle, catalogue),
+        _vectors=vectors,
     )
 
 
-def _refuse_gaps(bundle: Bundle, catalogue: Catalogue, gaps: Bool[ndarray, " N"]) -> None:
-    if gaps.any():
-        first = catalogue.songs[int(np.flatnonzero(gaps)[0])].song_id
-        raise CatalogueGap(
-            f"{bundle.version} reads space {bundle.manifest.space.name!r}, in which {int(gaps.sum())} of "
-            f"{int((~catalogue.withdrawn).sum())} active songs have no embedding; the first is {first!r}"
-        )
+def _embeddings(bundle: Bundle, catalogue: Catalogue, *, since: int) -> Float[ndarray, "n E"]:
+    """Return the catalogue's embeddings in the bundle's space from a row on."""
+    held = catalogue.embeddings.get(bundle.manifest.space.name)
+    if held is None:
+        return np.full((len(catalogue) - since, bundle.manifest.space.width), np.nan, np.float32)
+    return held[since:]
+
+
+def _approved(bundle: Bundle, catalogue: Catalogue) -> dict[Mode, Int[ndarray, " _"]]:
+    approved = {mode: song_keys(list(bundle.guardrails.approved.get(mode.label, ()))) for mode in Mode}
+    found = {mode: catalogue.rows(keys) for mode, keys in approved.items()}
+    return {mode: rows[rows != NO_SONG] for mode, rows in found.items()}

@@ -1,8 +1,8 @@
-"""Following SQL: which bundle is live and which songs there are, noticed within seconds by every worker.
+"""Following SQL: which bundle is live, noticed within seconds by every worker.
 
-Two counters in SQL rise with every change; each worker looks at them once a second and does in the background
-what they call for. What goes wrong leaves everything as it was, is logged, and is tried again when SQL changes
-again, or after a while.
+A counter in SQL rises with every change; each worker looks at it once a second and does in the background what
+it calls for. What goes wrong leaves everything as it was, is logged, and is tried again when SQL changes again,
+or after a while. The songs are followed apart (`service.live.follow_songs`).
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from models.repository import Repository
 from service.background import repeating
 from service.journal.bundles import live_bundle
 from service.journal.journal import Journal
-from service.journal.revisions import Revisions, read_revisions
-from service.journal.songs import read_catalogue
+from service.journal.revisions import read_revisions
+from service.live.follow_songs import SongFollower, following_songs
 from service.live.live import Live
 from service.telemetry.metrics import Metrics
 
@@ -33,12 +33,15 @@ _log = structlog.get_logger("amrs.live")
 class Follower:
     """Brings one worker's `Live` to where SQL says it should be."""
 
-    def __init__(self, repository: Repository, journal: Journal, live: Live, metrics: Metrics) -> None:
+    def __init__(
+        self, repository: Repository, journal: Journal, live: Live, songs: SongFollower, metrics: Metrics
+    ) -> None:
         self._repository = repository
         self._journal = journal
         self._live = live
+        self._songs = songs
         self._metrics = metrics
-        self._followed: Revisions | None = None
+        self._followed: int | None = None
         self._retry_at = 0.0
 
     async def look(self) -> None:
@@ -47,7 +50,7 @@ class Follower:
         Raises:
             Unavailable: SQL does not answer.
         """
-        found = await self._journal.read(read_revisions)
+        found = (await self._journal.read(read_revisions)).bundles
         if found == self._followed and monotonic() < self._retry_at:
             return
         try:
@@ -65,15 +68,14 @@ class Follower:
         if wanted is None:
             return
         current = self._live.loaded.current
-        catalogue = await self._journal.read(read_catalogue)
         if current is not None and current.bundle.version == wanted.version:
-            await asyncio.to_thread(self._live.renew, catalogue)
-        else:
-            bundle = await asyncio.to_thread(self._repository.open, wanted.version)
-            if bundle.digest != wanted.digest:
-                raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
-            await asyncio.to_thread(self._live.swap, bundle, catalogue)
-            self._announce(wanted.version, None if current is None else current.bundle.version)
+            return
+        bundle = await asyncio.to_thread(self._repository.open, wanted.version)
+        if bundle.digest != wanted.digest:
+            raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
+        await self._songs.look()  # whoever promoted it may have seen songs that this worker has not
+        await asyncio.to_thread(self._live.swap, bundle, self._live.catalogue)
+        self._announce(wanted.version, None if current is None else current.bundle.version)
 
     def _announce(self, version: str, before: str | None) -> None:
         if before is not None:
@@ -86,8 +88,8 @@ class Follower:
 async def open_live(repository: Repository, journal: Journal, metrics: Metrics) -> AsyncIterator[Live]:
     """Give what is live, brought up to date first and kept so in the background."""
     live = Live()
-    follower = Follower(repository, journal, live, metrics)
-
-    await follower.look()
-    async with repeating("follow SQL", follower.look, seconds=LOOK_SECONDS):
-        yield live
+    async with following_songs(journal, live) as songs:
+        follower = Follower(repository, journal, live, songs, metrics)
+        await follower.look()
+        async with repeating("follow bundles", follower.look, seconds=LOOK_SECONDS):
+            yield live

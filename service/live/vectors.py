@@ -1,19 +1,25 @@
-"""Songs as the graphs of one bundle want them: every linear map of an embedding, computed once per catalogue.
+"""Songs as the graphs of one bundle want them: every linear map of an embedding, computed once per song.
 
 Source: SCIENCE §2; the maps are exact rewritings of the trained networks.
 
-Legend: N songs · E embedding width · M members · H hidden width of the head
+Legend: N songs · E embedding width · M members · H hidden width of the head · n added songs
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
 
 import faiss
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from models.bundle import Bundle
 from models.errors import BundleError
+from models.growing import Growing
+
+CHUNK: Final = 8192
+"""Songs whose vectors are computed at a time: what is needed beside the result stays small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +33,46 @@ class SongVectors:
     """What a query is multiplied with to give the policy's cosine."""
     support_distance: Float[ndarray, " N"]
     """From each embedding to its nearest training song."""
+    known: Bool[ndarray, " N"]
+    """Whether the song has an embedding in the bundle's space."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GrowingVectors:
+    """The vectors of a catalogue that songs are added to; those that are there already stay where they are."""
+
+    rows: SongVectors
+    _columns: Mapping[str, Growing]
+
+    def plus(self, bundle: Bundle, embeddings: Float[ndarray, "n E"]) -> "GrowingVectors":
+        """Return the vectors of more songs.
+
+        Raises:
+            BundleError: the embeddings have another width than the bundle's space.
+        """
+        columns = dict(self._columns)
+        for start in range(0, len(embeddings), CHUNK):
+            more = song_vectors(bundle, embeddings[start : start + CHUNK])
+            columns = {name: column.plus(getattr(more, name)) for name, column in columns.items()}
+        return GrowingVectors(rows=_view(columns), _columns=columns)
+
+
+def growing_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> GrowingVectors:
+    """Return the vectors of a catalogue's songs, which more may follow.
+
+    Raises:
+        BundleError: the embeddings have another width than the bundle's space.
+    """
+    nothing = song_vectors(bundle, embeddings[:0])
+    arrays = {field.name: getattr(nothing, field.name) for field in fields(SongVectors)}
+    columns = {
+        name: Growing.empty(array.shape[1:], array.dtype, room=len(embeddings)) for name, array in arrays.items()
+    }
+    return GrowingVectors(rows=_view(columns), _columns=columns).plus(bundle, embeddings)
+
+
+def _view(columns: Mapping[str, Growing]) -> SongVectors:
+    return SongVectors(**{name: column.rows for name, column in columns.items()})
 
 
 def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVectors:
@@ -57,6 +103,7 @@ def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVecto
         head_hidden=head_hidden,
         index_rows=maps.index_rows(finite),
         support_distance=support_distance,
+        known=known,
     )
 
 

@@ -85,8 +85,9 @@ def are_blocked(engine: Engine, rows: Int[ndarray, " K"], blocks: Blocks) -> Boo
         blocked |= np.isin(engine.catalogue.keys[rows], [song_key(song) for song in blocks.songs])
     if blocks.artists:
         blocked |= np.isin(engine.catalogue.artists[rows], [artist_key(artist) for artist in blocks.artists])
-    for tag in blocks.tags:
-        blocked |= np.isin(rows, engine.tagged.get(tag, ()))
+    if blocks.tags:
+        tags = set(blocks.tags)
+        blocked |= np.array([not tags.isdisjoint(engine.catalogue.songs[row].tags) for row in rows], bool)
     return blocked
 
 

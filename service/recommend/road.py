@@ -15,7 +15,7 @@ from models.decision import pack_decision
 from models.guardrails import Rung
 from models.listening import Mode
 from service.clock import SECOND, Clock, Instant
-from service.errors import StaleMemory
+from service.errors import StaleCatalogue, StaleMemory
 from service.journal.command import Written
 from service.journal.recommendations import Chosen, RecordRecommendations
 from service.listener import ListenerKey
@@ -29,7 +29,7 @@ from service.recommendation_id import RecommendationToken, TokenSigner
 from service.telemetry.metrics import Metrics
 
 ATTEMPTS: Final = 5
-"""How often a choice is made again because the listener's state moved on meanwhile."""
+"""How often a choice is made again because the listener's state, or the catalogue, moved on meanwhile."""
 REDIS: Final = "redis"
 """The name of memory among the dependencies a request may have to do without."""
 INTERVALS: Final = "intervals"
@@ -85,13 +85,18 @@ class Road:
             Unavailable: no bundle is live, or the journal cannot commit.
             StaleMemory: the listener's state kept changing.
         """
+        gone: tuple[str, ...] = ()
         for attempt in range(ATTEMPTS):
             with self._timed("remember"):
                 state = await self._remember(asked.listener, afresh=attempt > 0)
-            command, recommended = self._choose(asked, state, tell, at=self.clock())
+            command, recommended = self._choose(asked, state, tell, at=self.clock(), gone=gone)
             try:
                 with self._timed("record"):
                     written = await self.listeners.write_from(state, command)
+            except StaleCatalogue as withdrawn:
+                self.metrics.recomputed.inc()
+                gone += withdrawn.song_ids
+                continue
             except StaleMemory:
                 self.metrics.recomputed.inc()
                 continue
@@ -104,9 +109,12 @@ class Road:
         return await (self.listeners.rebuilt(listener) if afresh else self.listeners.state(listener))
 
     def _choose(
-        self, asked: Asked, state: ListenerState, tell: Tell, *, at: Instant
+        self, asked: Asked, state: ListenerState, tell: Tell, *, at: Instant, gone: tuple[str, ...]
     ) -> tuple[RecordRecommendations, Recommended | None]:
-        """Return the write that puts the choice on record, and the choice; both empty without an open session."""
+        """Return the write that puts the choice on record, and the choice; both empty without an open session.
+
+        `gone` are songs withdrawn since this worker last looked.
+        """
         engine = self.live.engine
         opened = state.open_at(at, idle_limit_seconds=self.idle_limit_seconds)
         if opened is None or opened.session_id != asked.session_id:
@@ -119,7 +127,7 @@ class Road:
             self.exposures.of(view.mode),
             now=at / SECOND,
             count=asked.count,
-            exclude=asked.exclude,
+            exclude=(*asked.exclude, *gone),
         )
         for step, seconds in recommended.seconds.items():
             self.metrics.road_seconds.labels(step).observe(seconds)

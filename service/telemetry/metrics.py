@@ -57,7 +57,7 @@ class Metrics:
         )
         self.recomputed = Counter(
             "amrs_recommendations_recomputed",
-            "Choices thrown away because memory was behind SQL",
+            "Choices thrown away because memory, or the catalogue at hand, was behind SQL",
             registry=registry,
         )
         self.degraded = Counter(

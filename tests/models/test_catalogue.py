@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.catalogue import Catalogue, Song, artist_key, gather
+from models.catalogue import Catalogue, Changes, Song, artist_key, empty_catalogue, gather
 from models.errors import DataError, UnknownSong
 from models.listening import NO_SONG, song_key
 from tests.bundles import SPACE
@@ -64,13 +64,107 @@ def test_a_song_named_like_an_artist_is_not_that_artist():
     assert catalogue.artists[0] != catalogue.artists[1]
 
 
-def test_tags_give_the_rows_that_carry_them(tiny_catalogue):
-    np.testing.assert_array_equal(tiny_catalogue.tagged("piano"), np.arange(0, 60, 5))
-    assert not len(tiny_catalogue.tagged("no such tag"))
-
-
 def test_gathering_no_song_gives_zeros():
     matrix = np.arange(6.0).reshape(3, 2)
 
     np.testing.assert_array_equal(gather(matrix, np.array([[2, NO_SONG]])), [[[4, 5], [0, 0]]])
     np.testing.assert_array_equal(gather(np.zeros((0, 2)), np.array([NO_SONG])), [[0, 0]])
+
+
+def changes(*songs: Song, revision: int = 1, withdrawn: bool = False, **embeddings: list[list[float]]) -> Changes:
+    return Changes(
+        revision=revision,
+        songs=songs,
+        withdrawn=np.full(len(songs), withdrawn),
+        embeddings={space: np.array(rows, np.float32) for space, rows in embeddings.items()},
+    )
+
+
+def test_a_catalogue_follows_what_changed_and_the_one_before_stays_as_it_was(tiny_catalogue):
+    new, other = Song(song_id="new"), Song(song_id="song-3", artist="Somebody else")
+    after = tiny_catalogue.after(changes(new, other, tiny=[[1.0] * 8, [2.0] * 8]))
+
+    assert (len(tiny_catalogue), len(after), after.superseded_count) == (60, 62, 1)
+    assert after.songs[after.row("song-3")] == other
+    assert after.withdrawn[3]
+    assert not tiny_catalogue.withdrawn[3]
+    assert tiny_catalogue.row("song-3") == 3
+    np.testing.assert_array_equal(after.embeddings["tiny"][after.row("new")], np.ones(8))
+    assert after.continues(tiny_catalogue)
+
+
+def test_a_song_that_is_only_withdrawn_keeps_its_row(tiny_catalogue):
+    same = {"tiny": [tiny_catalogue.embeddings["tiny"][5].tolist()]}
+    after = tiny_catalogue.after(changes(tiny_catalogue.songs[5], withdrawn=True, **same))
+
+    assert (len(after), after.row("song-5"), bool(after.withdrawn[5])) == (60, 5, True)
+
+
+def test_a_song_that_is_reinstated_gets_a_new_row(tiny_catalogue):
+    """Indexes over earlier rows need not expect one of them back."""
+    same = {"tiny": [tiny_catalogue.embeddings["tiny"][5].tolist()]}
+    gone = tiny_catalogue.after(changes(tiny_catalogue.songs[5], withdrawn=True, **same))
+    back = gone.after(changes(tiny_catalogue.songs[5], revision=2, **same))
+
+    assert back.row("song-5") == 60
+    assert back.withdrawn[5]
+    assert not back.withdrawn[60]
+
+
+def test_a_space_that_comes_later_is_unknown_for_the_songs_before(tiny_catalogue):
+    after = tiny_catalogue.after(changes(Song(song_id="new"), other=[[1.0, 2.0]]))
+
+    assert np.isnan(after.embeddings["other"][:60]).all()
+    assert np.isnan(after.embeddings["tiny"][60]).all()
+
+
+def test_changes_of_another_width_are_refused(tiny_catalogue):
+    with pytest.raises(DataError, match="width 8; got 2"):
+        tiny_catalogue.after(changes(Song(song_id="new"), tiny=[[1.0, 2.0]]))
+
+
+def test_a_song_that_comes_twice_in_one_change_is_refused(tiny_catalogue):
+    with pytest.raises(DataError, match="at most once"):
+        tiny_catalogue.after(changes(Song(song_id="new"), Song(song_id="new", title="again")))
+
+
+SOME_CHANGES = st.lists(
+    st.lists(
+        st.tuples(st.integers(0, 12), st.integers(0, 2), st.booleans(), st.sampled_from([None, 1.0, 2.0])),
+        unique_by=lambda change: change[0],
+        max_size=6,
+    ),
+    max_size=12,
+)
+"""Each step: song number, title, whether it is withdrawn, and its embedding."""
+
+
+@given(SOME_CHANGES, st.integers(0, 11), st.booleans())
+def test_following_step_by_step_gives_what_is_known_at_the_end(steps, cut, compacts):
+    catalogue, known = empty_catalogue(), {}
+    for revision, step in enumerate(steps, 1):
+        earlier = catalogue
+        songs = [Song(song_id=f"s{number}", title=f"t{title}") for number, title, *_ in step]
+        vectors = [[np.nan if value is None else value] for *_, value in step]
+        known |= {song.song_id: (song, gone, value) for song, (*_, gone, value) in zip(songs, step, strict=True)}
+        given_ = Changes(
+            revision=revision,
+            songs=songs,
+            withdrawn=np.array([gone for _, _, gone, _ in step], bool),
+            embeddings={"e": np.array(vectors, np.float32).reshape(-1, 1)},
+        )
+        catalogue = catalogue.after(given_)
+        if revision == cut and compacts:
+            fresh = earlier.compacted()
+            catalogue = fresh.after(catalogue.changes_since(earlier))
+
+    found = {}
+    for row in catalogue.current():
+        value = catalogue.embeddings["e"][row, 0]
+        song = catalogue.songs[row]
+        found[song.song_id] = (song, bool(catalogue.withdrawn[row]), None if np.isnan(value) else float(value))
+    assert found == known
+    active = {catalogue.songs[row].song_id for row in np.flatnonzero(~catalogue.withdrawn)}
+    assert active == {song_id for song_id, (_, gone, _) in known.items() if not gone}
+    assert np.count_nonzero(~catalogue.withdrawn) == len(active)
+    assert all(catalogue.songs[catalogue.row(song_id)].song_id == song_id for song_id in known)

@@ -1,15 +1,17 @@
 """One engine is live; a swap replaces it whole or not at all, and the one before it is one call away."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from models.bundle import Bundle
-from models.catalogue import Catalogue
+from models.bundle import Bundle, Manifest
+from models.catalogue import Catalogue, Changes, Song
 from models.errors import BundleError, Unavailable
 from models.repository import Repository
-from service.errors import CatalogueGap, StageConflict
+from service.errors import StageConflict
+from service.live.engine import Engine
 from service.live.live import Live
 from tests.bundles import SPACE, make_catalogue, make_embeddings, make_songs, seal_bundle
 
@@ -25,6 +27,38 @@ def with_one_song_gone() -> Catalogue:
     gone = np.zeros(60, bool)
     gone[0] = True
     return Catalogue(songs=make_songs(), embeddings={SPACE.name: make_embeddings()}, withdrawn=gone)
+
+
+def changes(
+    *song_ids: str, withdrawn: Sequence[str] = (), without: Sequence[str] = (), space: str = SPACE.name
+) -> Changes:
+    """Songs with embeddings drawn anew."""
+    drawn = np.random.default_rng(len(song_ids)).normal(size=(len(song_ids), SPACE.width)).astype(np.float32)
+    drawn[[song_id in without for song_id in song_ids]] = np.nan
+    return Changes(
+        revision=1,
+        songs=[Song(song_id=song_id, title="changed") for song_id in song_ids],
+        withdrawn=np.array([song_id in withdrawn for song_id in song_ids]),
+        embeddings={space: drawn},
+    )
+
+
+def in_space(bundle: Bundle, name: str) -> Manifest:
+    return bundle.manifest.model_copy(update={"space": SPACE.model_copy(update={"name": name})})
+
+
+def in_two_spaces() -> Catalogue:
+    embeddings = make_embeddings()
+    return Catalogue(
+        songs=make_songs(), embeddings={SPACE.name: embeddings, "other": embeddings}, withdrawn=np.zeros(60, bool)
+    )
+
+
+def given(engine: Engine) -> set[str]:
+    """The songs that an engine may give, as its index has them."""
+    query = np.ones(engine.vectors.index_rows.shape[1], np.float32)
+    rows, _ = engine.index.search(query, 1000)
+    return {engine.catalogue.songs[row].song_id for row in rows}
 
 
 def test_before_the_first_bundle_nothing_is_live():
@@ -93,13 +127,41 @@ def test_a_changed_catalogue_reaches_both_engines(tiny_bundle: Bundle, other_bun
     assert len(live.rollback().index) == 59
 
 
-def test_a_catalogue_the_live_bundle_cannot_read_is_not_taken(tiny_bundle: Bundle):
+def test_songs_that_the_live_bundle_cannot_read_are_left_out_and_what_else_changed_is_followed(
+    tiny_bundle: Bundle,
+):
+    """A withdrawal must not wait for another song's embedding."""
     live = Live()
-    before = live.swap(tiny_bundle, make_catalogue())
+    live.swap(tiny_bundle, make_catalogue())
 
-    with pytest.raises(CatalogueGap):
-        live.renew(Catalogue(songs=make_songs(), embeddings={}, withdrawn=np.zeros(60, bool)))
-    assert live.engine is before
+    live.renew(live.catalogue.after(changes("new", "song-7", withdrawn=["song-7"], without=["new"])))
+
+    assert live.engine.gaps.tolist() == [live.catalogue.row("new")]
+    assert given(live.engine) == {f"song-{place}" for place in range(60)} - {"song-7"}
+
+
+def test_an_earlier_bundle_that_cannot_read_a_new_song_is_let_go(tiny_bundle: Bundle, other_bundle: Bundle):
+    live = Live()
+    live.swap(tiny_bundle, make_catalogue())
+    live.swap(replace(other_bundle, manifest=in_space(other_bundle, "other")), in_two_spaces())
+
+    live.renew(live.catalogue.after(changes("new", space="other")))
+
+    with pytest.raises(StageConflict, match="no earlier bundle"):
+        live.rollback()
+
+
+def test_what_is_opened_while_songs_change_answers_over_the_newest(tiny_bundle: Bundle, other_bundle: Bundle):
+    live = Live()
+    at_first = make_catalogue()
+    live.swap(tiny_bundle, at_first)
+    live.renew(at_first.after(changes("new", "song-7", withdrawn=["song-7"])))
+
+    live.swap(other_bundle, at_first)
+
+    assert live.engine.bundle is other_bundle
+    assert given(live.engine) == {*(f"song-{place}" for place in range(60)), "new"} - {"song-7"}
+    assert given(live.rollback()) == given(live.engine)
 
 
 def test_song_ids_are_read_from_the_live_catalogue(tiny_bundle: Bundle, tiny_catalogue: Catalogue):
