@@ -9,7 +9,8 @@ AmrsError
 ├── Conflict                 the request contradicts what already happened
 │   ├── SessionEnded
 │   ├── IdConflict           the same client id came with another body
-│   └── StageConflict        a bundle cannot go from the stage it is in to the one asked for
+│   ├── StageConflict        a bundle cannot go from the stage it is in to the one asked for
+│   └── ClinicalListener     a clinical listener was enrolled for canary bundles without saying so
 ├── StaleMemory              a song was chosen from a state older than SQL's; rebuild and choose again
 ├── DataError, UnknownSong   from the contract: the request breaks it
 ├── BundleError
@@ -54,6 +55,10 @@ class IdConflict(Conflict):
 
 class StageConflict(Conflict):
     """A bundle cannot go from the stage it is in to the one asked for."""
+
+
+class ClinicalListener(Conflict):
+    """A clinical listener was to be enrolled for canary bundles as if they were not one."""
 
 
 class StaleMemory(AmrsError):

@@ -25,6 +25,11 @@ def advance(sql: Connection, subject: Subject) -> int:
     return sql.execute(_ADVANCE, {"subject": subject}).scalar_one()
 
 
+def hold(sql: Connection, subject: Subject) -> None:
+    """Wait until no other change of the subject is under way, and let none begin before this one's commit."""
+    sql.execute(_HOLD, {"subject": subject})
+
+
 def read_revisions(sql: Connection) -> Revisions:
     """Return the latest revisions."""
     found = {row.name: row.number for row in sql.execute(_READ)}
@@ -37,4 +42,5 @@ _ADVANCE: Final = (
     .values(number=revisions.c.number + 1)
     .returning(revisions.c.number)
 )
+_HOLD: Final = select(revisions.c.number).where(revisions.c.name == bindparam("subject")).with_for_update()
 _READ: Final = select(revisions.c.name, revisions.c.number)
