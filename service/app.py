@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from service.api import blocks, bundles, events, health, history, recommendations, sessions, songs
+from service.api import blocks, bundles, canary, events, health, history, recommendations, sessions, songs
 from service.api.problems import tell_problems
 from service.clock import Clock, system_clock
 from service.parts import Parts, open_parts
@@ -43,7 +43,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for part in (recommendations, sessions, events, history, blocks, songs, bundles, health):
+    for part in (recommendations, sessions, events, history, blocks, songs, canary, bundles, health):
         app.include_router(part.router)
     tell_problems(app)
     app.add_middleware(RequestTelemetry, metrics=metrics)

@@ -16,9 +16,10 @@ AmrsError
 ├── BundleError
 │   └── CatalogueGap         an active song has no embedding in the bundle's space
 └── Unavailable              from the contract: the journal cannot commit now; the same write may be retried
+    └── ModelsFailed         the live bundle could not choose; another may stand there when it is retried
 """
 
-from models.errors import AmrsError, BundleError
+from models.errors import AmrsError, BundleError, Unavailable
 
 
 class NotFound(AmrsError):
@@ -67,3 +68,7 @@ class StaleMemory(AmrsError):
 
 class CatalogueGap(BundleError):
     """An active song has no embedding in the space the bundle reads."""
+
+
+class ModelsFailed(Unavailable):
+    """The models of the live bundle failed on a request."""

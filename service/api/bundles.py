@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path
 from service.api.dependencies import PartsDep
 from service.api.fields import Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
-from service.journal.bundles import BundleRecord, RollBack, StageBundle, list_bundles, read_bundle
-from service.operations import promote
+from service.journal.bundles import BundleRecord, RollBack, list_bundles, read_bundle
+from service.journal.replicas import ReplicaRecord, read_replicas
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
 
@@ -27,12 +27,38 @@ class BundleView(Outgoing):
     stage: str
     registered_at: Time
     live_since: Time | None
+    staged_at: Time
+    """When it came to its stage."""
+    returned_at: Time | None
+    """When the service returned from it by itself; null unless it did since it was last a candidate."""
+    returned_reason: str | None
+
+
+class FailureView(Outgoing):
+    """A bundle that a worker could not take up; what answered before goes on there."""
+
+    version: str
+    step: str
+    """`verify`, `warm`, `trial` or `swap`."""
+    reason: str
+    at: Time
+
+
+class ReplicaView(Outgoing):
+    """What a worker last said of itself."""
+
+    replica: str
+    seen_at: Time
+    holding: dict[str, str]
+    """Role (live, previous, canary, shadow) → version."""
+    failures: list[FailureView]
 
 
 class BundlesView(Outgoing):
-    """Every registered bundle, the newest first."""
+    """Every registered bundle, the newest first, and what every worker holds of them."""
 
     models: list[BundleView]
+    replicas: list[ReplicaView]
 
 
 class BundleHealthView(Outgoing):
@@ -41,7 +67,7 @@ class BundleHealthView(Outgoing):
     version: str
     stage: str
     loaded: bool
-    """Whether this worker holds it, warm: the live one, and the one before."""
+    """Whether this worker holds it, warm: the live one, the one before, and those in canary and shadow."""
     answering: bool
     song_count: int | None
     """Songs it may recommend."""
@@ -55,8 +81,12 @@ class StageBody(Incoming):
 
 @router.get("")
 async def bundles(parts: PartsDep) -> BundlesView:
-    """Return every registered bundle."""
-    return BundlesView(models=[_bundle(record) for record in await parts.journal.read(list_bundles)])
+    """Return every registered bundle, and what every worker holds of them or could not take up."""
+    at = parts.clock()
+    records, replicas = await parts.journal.read(lambda sql: (list_bundles(sql), read_replicas(sql, at=at)))
+    return BundlesView(
+        models=[_bundle(record) for record in records], replicas=[_replica(each) for each in replicas]
+    )
 
 
 @router.get("/{version}/health")
@@ -64,8 +94,7 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     """Say how a bundle fares in this worker."""
     record = await parts.journal.read(lambda sql: read_bundle(sql, version))
     loaded = parts.live.loaded
-    engines = {each.bundle.version: each for each in (loaded.previous, loaded.current) if each is not None}
-    engine = engines.get(version)
+    engine = loaded.engines.get(version)
     return BundleHealthView(
         version=version,
         stage=record.stage,
@@ -78,16 +107,17 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
 @router.post("/rollback")
 async def roll_back(parts: PartsDep) -> BundleView:
     """Make the bundle live that was live before; every worker follows within seconds."""
-    return _bundle(await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR)))
+    rolled_back = await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR))
+    parts.bundles.wake.set()
+    return _bundle(rolled_back)
 
 
 @router.post("/{version}/stage")
 async def stage(version: Version, body: StageBody, parts: PartsDep) -> BundleView:
-    """Set a bundle's stage; `live` verifies its files first, and is refused if its gates did not pass."""
-    if body.stage == "live":
-        return _bundle(await promote(parts.journal, parts.repository, version, at=parts.clock(), actor=ACTOR))
-    act = StageBundle(version=version, stage=body.stage, at=parts.clock(), actor=ACTOR)
-    return _bundle(await parts.journal.administer(act))
+    """Set a bundle's stage, its files verified first; one whose gates did not pass goes before no listener."""
+    staged = await parts.staging.stage(version, body.stage, at=parts.clock(), actor=ACTOR)
+    parts.bundles.wake.set()
+    return _bundle(staged)
 
 
 def _bundle(record: BundleRecord) -> BundleView:
@@ -99,4 +129,16 @@ def _bundle(record: BundleRecord) -> BundleView:
         stage=record.stage,
         registered_at=record.registered_at,
         live_since=record.live_since,
+        staged_at=record.staged_at,
+        returned_at=record.returned_at,
+        returned_reason=record.returned_reason,
+    )
+
+
+def _replica(record: ReplicaRecord) -> ReplicaView:
+    return ReplicaView(
+        replica=record.replica,
+        seen_at=record.seen_at,
+        holding=dict(record.holding),
+        failures=[FailureView(version=version, **each._asdict()) for version, each in record.failures.items()],
     )

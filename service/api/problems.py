@@ -20,6 +20,7 @@ from service.api.fields import EXPECTED, shown
 from service.api.strict import BodyTooLarge, MalformedBody, WrongContentType
 from service.errors import (
     CatalogueGap,
+    ClinicalListener,
     Conflict,
     IdConflict,
     NotFound,
@@ -66,6 +67,7 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     SessionEnded: Problem(409, "session-ended", "The session has ended"),
     IdConflict: Problem(409, "id-conflict", "The id came before with another body"),
     StageConflict: Problem(409, "stage-conflict", "The bundle cannot change to this stage"),
+    ClinicalListener: Problem(409, "clinical-listener", "A clinical listener is enrolled only by saying so"),
     GateError: Problem(409, "gates-not-passed", "The bundle did not pass its gates"),
     CatalogueGap: Problem(409, "catalogue-gap", "A song lacks an embedding in the bundle's space"),
     BundleError: Problem(409, "bad-bundle", "The bundle cannot be used"),

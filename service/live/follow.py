@@ -1,26 +1,28 @@
-"""Following SQL: which bundle is live and which songs there are, noticed within seconds by every worker.
+"""Following SQL: which bundles there are to hold and which songs, noticed within seconds by every worker.
 
 Two counters in SQL rise with every change; each worker looks at them once a second and does in the background
 what they call for. What goes wrong leaves everything as it was, is logged, and is tried again when SQL changes
-again, or after a while.
+again, or after a while. Bundles and songs are followed side by side, so that a song withdrawn while a bundle is
+being loaded is withdrawn at once.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 from typing import Final
 
 import structlog
 
-from models.errors import AmrsError, BundleError, Unavailable
-from models.repository import Repository
+from models.errors import AmrsError, Unavailable
 from service.background import repeating
-from service.journal.bundles import live_bundle
+from service.clock import Clock
 from service.journal.journal import Journal
-from service.journal.revisions import Revisions, read_revisions
+from service.journal.revisions import read_revisions
 from service.journal.songs import read_catalogue
+from service.live.bundles import BundleFollower
 from service.live.live import Live
+from service.live.load import Loader
 from service.telemetry.metrics import Metrics
 
 LOOK_SECONDS: Final = 1.0
@@ -30,15 +32,13 @@ RETRY_SECONDS: Final = 30.0
 _log = structlog.get_logger("amrs.live")
 
 
-class Follower:
-    """Brings one worker's `Live` to where SQL says it should be."""
+class SongFollower:
+    """Brings one worker's songs to where SQL says they should be."""
 
-    def __init__(self, repository: Repository, journal: Journal, live: Live, metrics: Metrics) -> None:
-        self._repository = repository
+    def __init__(self, journal: Journal, live: Live) -> None:
         self._journal = journal
         self._live = live
-        self._metrics = metrics
-        self._followed: Revisions | None = None
+        self._followed: int | None = None
         self._retry_at = 0.0
 
     async def look(self) -> None:
@@ -47,47 +47,36 @@ class Follower:
         Raises:
             Unavailable: SQL does not answer.
         """
-        found = await self._journal.read(read_revisions)
+        found = (await self._journal.read(read_revisions)).songs
         if found == self._followed and monotonic() < self._retry_at:
             return
         try:
-            await self._follow()
+            catalogue = await self._journal.read(read_catalogue)
+            await asyncio.to_thread(self._live.renew, catalogue)
             self._retry_at = float("inf")
         except Unavailable:
             raise
         except AmrsError as problem:
-            _log.error("the live bundle stays as it was", reason=str(problem))
+            _log.error("the songs stay as they were", reason=str(problem))
             self._retry_at = monotonic() + RETRY_SECONDS
         self._followed = found
 
-    async def _follow(self) -> None:
-        wanted = await self._journal.read(live_bundle)
-        if wanted is None:
-            return
-        current = self._live.loaded.current
-        catalogue = await self._journal.read(read_catalogue)
-        if current is not None and current.bundle.version == wanted.version:
-            await asyncio.to_thread(self._live.renew, catalogue)
-        else:
-            bundle = await asyncio.to_thread(self._repository.open, wanted.version)
-            if bundle.digest != wanted.digest:
-                raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
-            await asyncio.to_thread(self._live.swap, bundle, catalogue)
-            self._announce(wanted.version, None if current is None else current.bundle.version)
-
-    def _announce(self, version: str, before: str | None) -> None:
-        if before is not None:
-            self._metrics.bundle.labels(before).set(0)
-        self._metrics.bundle.labels(version).set(1)
-        _log.info("bundle is live", version=version, before=before)
-
 
 @asynccontextmanager
-async def open_live(repository: Repository, journal: Journal, metrics: Metrics) -> AsyncIterator[Live]:
-    """Give what is live, brought up to date first and kept so in the background."""
+async def open_live(
+    loader: Loader, journal: Journal, metrics: Metrics, clock: Clock
+) -> AsyncIterator[tuple[Live, BundleFollower]]:
+    """Give what is live, brought up to date first and kept so in the background, and who follows the bundles."""
     live = Live()
-    follower = Follower(repository, journal, live, metrics)
+    bundles = BundleFollower(loader, journal, live, metrics, clock)
+    songs = SongFollower(journal, live)
 
-    await follower.look()
-    async with repeating("follow SQL", follower.look, seconds=LOOK_SECONDS):
-        yield live
+    await bundles.look()
+    await songs.look()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(bundles.leave)
+        await stack.enter_async_context(
+            repeating("follow bundles", bundles.look, seconds=LOOK_SECONDS, wake=bundles.wake)
+        )
+        await stack.enter_async_context(repeating("follow songs", songs.look, seconds=LOOK_SECONDS))
+        yield live, bundles

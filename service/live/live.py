@@ -1,26 +1,40 @@
-"""What is live: the engine that answers, and the one before it, kept loaded for a rollback in one call.
+"""What is live: the engine that answers, the one before it for a rollback in one call, and those on their way.
 
 Readers take `engine` once per request and use that one to the end; a swap is one assignment, so a request sees
 either the old bundle or the new one, never both. Whatever fails while an engine is being opened fails before
 the swap: a bad new bundle leaves the old one in place.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from models.bundle import Bundle
 from models.catalogue import Catalogue
 from models.errors import Unavailable
+from service.clock import Instant
 from service.errors import CatalogueGap, StageConflict
 from service.live.engine import Engine, open_engine
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The two engines that are held; replaced together, so that nobody sees half a swap."""
+    """The engines that are held; replaced together, so that nobody sees half a swap."""
 
     current: Engine | None = None
     previous: Engine | None = None
+    canary: Engine | None = None
+    """Answers the listeners enrolled for it."""
+    shadow: Engine | None = None
+    """Is shown what was asked, and answers nobody."""
+    since: Mapping[str, Instant] = field(default_factory=dict)
+    """Version → when the bundle came to its stage, as far as SQL was asked."""
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Every engine that is held, by its bundle's version."""
+        held = (self.shadow, self.canary, self.previous, self.current)
+        return {engine.bundle.version: engine for engine in held if engine is not None}
 
 
 class Live:
@@ -47,6 +61,16 @@ class Live:
             raise Unavailable("no bundle is live")
         return current
 
+    def hold(self, wanted: Loaded) -> None:
+        """Hold these engines from now on, each over the catalogue of the one that answered until now.
+
+        Raises:
+            CatalogueGap: the engine that is to answer cannot read every active song; nothing changes.
+        """
+        with self._turn:
+            answering = self._loaded.current
+            self._loaded = wanted if answering is None else _over(wanted, answering.catalogue)
+
     def swap(self, bundle: Bundle, catalogue: Catalogue) -> Engine:
         """Open an engine and let it answer from now on; return it. The one before it stays for a rollback.
 
@@ -57,7 +81,7 @@ class Live:
             engine = open_engine(bundle, catalogue)
             before = self._loaded
             same = before.current is not None and before.current.bundle.version == bundle.version
-            self._loaded = Loaded(engine, before.previous if same else before.current)
+            self._loaded = replace(before, current=engine, previous=before.previous if same else before.current)
             return engine
 
     def rollback(self) -> Engine:
@@ -69,31 +93,44 @@ class Live:
         with self._turn:
             if self._loaded.previous is None:
                 raise StageConflict("there is no earlier bundle to roll back to")
-            self._loaded = Loaded(self._loaded.previous, self._loaded.current)
+            before = self._loaded
+            self._loaded = replace(before, current=before.previous, previous=before.current)
             return self.engine
 
     def renew(self, catalogue: Catalogue) -> None:
-        """Put both engines over a catalogue that changed.
+        """Put all engines over a catalogue that changed.
 
-        An earlier bundle that cannot read every active song any more is let go: there is no rollback to it.
+        Another than the live bundle that cannot read every active song any more is let go.
 
         Raises:
             CatalogueGap: the live bundle cannot read every active song; the old catalogue stays.
         """
         with self._turn:
-            current, previous = self._loaded.current, self._loaded.previous
-            self._loaded = Loaded(
-                None if current is None else current.with_catalogue(catalogue),
-                _renewed_or_let_go(previous, catalogue),
-            )
+            self._loaded = _over(self._loaded, catalogue)
 
     def song_id_of(self, key: int) -> str | None:
         """Return the id behind a song key; None for a song that the catalogue does not hold."""
         return self.engine.song_id_of(key)
 
 
+def _over(loaded: Loaded, catalogue: Catalogue) -> Loaded:
+    """Return the same engines over a catalogue; those besides the live one that cannot read it are let go."""
+    current = loaded.current
+    return replace(
+        loaded,
+        current=None if current is None else _renewed(current, catalogue),
+        previous=_renewed_or_let_go(loaded.previous, catalogue),
+        canary=_renewed_or_let_go(loaded.canary, catalogue),
+        shadow=_renewed_or_let_go(loaded.shadow, catalogue),
+    )
+
+
+def _renewed(engine: Engine, catalogue: Catalogue) -> Engine:
+    return engine if engine.catalogue is catalogue else engine.with_catalogue(catalogue)
+
+
 def _renewed_or_let_go(engine: Engine | None, catalogue: Catalogue) -> Engine | None:
     try:
-        return None if engine is None else engine.with_catalogue(catalogue)
+        return None if engine is None else _renewed(engine, catalogue)
     except CatalogueGap:
         return None

@@ -20,7 +20,7 @@ BOUNDS = ReturnBounds(error_share=0.1, fallback_share=0.5, minimum_count=20, win
 
 def saw(engine: Engine, version: str, measure: str, count: int, total: float, *, at: Instant = NOON) -> None:
     since = act(engine, lambda sql: read_bundle(sql, version)).staged_at
-    act(engine, AddMeasurements(measured={Subject(version, since, measure): Measured(count, total)}, at=at))
+    act(engine, AddMeasurements(measured={Subject(version, since, measure): Measured(count, float(total))}, at=at))
 
 
 def judge(engine: Engine, version: str, *, at: Instant = NOON + SECOND) -> BundleRecord | None:
