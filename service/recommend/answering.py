@@ -7,6 +7,7 @@ Both are counted, and enough of them lead back to the bundle before (`service.jo
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import Final, TypeVar
 
 import structlog
@@ -26,6 +27,8 @@ from service.telemetry.model_metrics import ModelMetrics
 
 OWN_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
 """The rungs on which a song is the policy's own; below them, the bundle fell back."""
+
+_FRAMES: Final = 4
 
 Result = TypeVar("Result")
 
@@ -59,7 +62,8 @@ class Answering:
             except Exception as problem:
                 self.metrics.errors.labels(role).inc()
                 self._count(loaded, engine, ERROR, 1.0)
-                _log.exception("a bundle's models failed", version=engine.bundle.version, role=role)
+                trace = "".join(format_exception(problem, limit=-_FRAMES, chain=False))  # never local variables
+                _log.error("a bundle's models failed", version=engine.bundle.version, role=role, exception=trace)
                 if engine is loaded.current:
                     raise ModelsFailed(f"bundle {engine.bundle.version!r} could not make a choice") from problem
             else:
