@@ -17,6 +17,7 @@ from service.journal.settle import Outcome
 from service.listener import ListenerKey
 from service.live.bundles import BundleFollower
 from service.live.canary import open_canary_roster
+from service.live.drift import DriftWatch, watching_drift
 from service.live.follow import open_live
 from service.live.live import Live
 from service.live.load import Loader
@@ -117,6 +118,8 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
         )
         await stack.enter_async_context(_ending_idle_sessions(listeners, clock, settings.idle_limit_seconds))
         exposures = await stack.enter_async_context(open_exposures(journal, live, metrics))
+        drift = DriftWatch(journal, live, repository, metrics.models, clock, bundles.replica)
+        await stack.enter_async_context(watching_drift(drift))
         shadow = await stack.enter_async_context(open_shadow(live, tally, metrics.models))
         road = Road(
             listeners=listeners,

@@ -1,13 +1,16 @@
 """Bundles over HTTP: which there are, how they fare, and the operator's acts."""
 
+from collections import Counter
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
 from service.api.dependencies import PartsDep
-from service.api.fields import Id, Incoming, Outgoing, Time
+from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
-from service.journal.bundles import BundleRecord, RollBack, list_bundles, read_bundle
+from service.health import Shadowed, read_health
+from service.journal.bundles import BundleRecord, RollBack, list_bundles
 from service.journal.replicas import ReplicaRecord, read_replicas
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
@@ -61,8 +64,50 @@ class BundlesView(Outgoing):
     replicas: list[ReplicaView]
 
 
+class ServedView(Outgoing):
+    """What listeners met of a bundle since it came to its stage, over all workers."""
+
+    requests: int
+    errors: int
+    """Requests in which its models failed."""
+    choices: int
+    fallbacks: int
+    """Choices for which none of the policy's own songs was allowed."""
+
+
+class DifferenceView(Outgoing):
+    """How a shadow's prediction of the song that was given differs."""
+
+    higher: Figure
+    apart: Figure
+    """Without sign."""
+
+
+class ShadowView(Outgoing):
+    """What a bundle in shadow would have given beside what was given, since it came there, over all workers."""
+
+    compared: int
+    dropped: int
+    errors: int
+    same_song_share: Figure | None
+    overlap: Figure | None
+    """Mean share of the first ten songs that both put first."""
+    rungs: dict[str, int]
+    """How often it fell back or refused more, or less."""
+    predicted: dict[str, DifferenceView]
+
+
+class DriftView(Outgoing):
+    """One measure of how a bundle fares in the field."""
+
+    value: Figure
+    count: int
+    reference: Figure | None
+    """What it was in training, or should be; null where the bundle does not say."""
+
+
 class BundleHealthView(Outgoing):
-    """A bundle, and what this worker has of it."""
+    """A bundle: what this worker has of it, and what all workers saw of it."""
 
     version: str
     stage: str
@@ -71,6 +116,14 @@ class BundleHealthView(Outgoing):
     answering: bool
     song_count: int | None
     """Songs it may recommend."""
+    held_by: dict[str, int]
+    """Role → how many workers hold it in that role."""
+    failures: int
+    """Workers that could not take it up; `GET /v1/models` says why."""
+    served: ServedView
+    shadow: ShadowView
+    drift: dict[str, DriftView]
+    """Over the last seven days, by measure."""
 
 
 class StageBody(Incoming):
@@ -91,13 +144,20 @@ async def bundles(parts: PartsDep) -> BundlesView:
 
 @router.get("/{version}/health")
 async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
-    """Say how a bundle fares in this worker."""
-    record = await parts.journal.read(lambda sql: read_bundle(sql, version))
+    """Say how a bundle fares in this worker, and over all of them."""
     loaded = parts.live.loaded
     engine = loaded.engines.get(version)
+    bundle, at = None if engine is None else engine.bundle, parts.clock()
+    health = await parts.journal.read(lambda sql: read_health(sql, version, bundle, at=at))
+    roles = [role for each in health.replicas for role, held in each.holding.items() if held == version]
     return BundleHealthView(
         version=version,
-        stage=record.stage,
+        stage=health.record.stage,
+        held_by=dict(Counter(roles)),
+        failures=sum(version in each.failures for each in health.replicas),
+        served=ServedView(**asdict(health.served)),
+        shadow=_shadow(health.shadowed),
+        drift={name: DriftView(**asdict(figure)) for name, figure in health.drift.items()},
         loaded=engine is not None,
         answering=engine is not None and engine is loaded.current,
         song_count=len(engine.index) if engine is not None else None,
@@ -133,6 +193,14 @@ def _bundle(record: BundleRecord) -> BundleView:
         returned_at=record.returned_at,
         returned_reason=record.returned_reason,
     )
+
+
+def _shadow(shadowed: Shadowed) -> ShadowView:
+    predicted = {
+        signal: DifferenceView(higher=higher, apart=apart)
+        for signal, (higher, apart) in shadowed.predicted.items()
+    }
+    return ShadowView(**asdict(shadowed) | {"predicted": predicted})
 
 
 def _replica(record: ReplicaRecord) -> ReplicaView:
