@@ -91,9 +91,21 @@ class DecoderName(StrEnum):
     RERANK = "rerank"
 
 
+class StageName(StrEnum):
+    """Where a bundle may stand."""
+
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
 LogArgument = Annotated[Path, typer.Argument(metavar="LOG", help="The log's folder.")]
 DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the data.")]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="As `amrs models list` names it.")]
+ListenerArgument = Annotated[str, typer.Argument(metavar="LISTENER", help="The listener's id.")]
+AppOption = Annotated[str, typer.Option("--app", help="The app that the listener belongs to.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The new log's folder.")]
 MappingOption = Annotated[Path, typer.Option("--mapping", help="The TOML file that says which column is what.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")]
@@ -273,13 +285,15 @@ def stress(
 
 @bundles.command("list")
 def list_bundles() -> None:
-    """List the versions in the repository, oldest first, and the stage each is in."""
+    """List the versions in the repository, oldest first, the stage each is in, and which were returned from."""
     from service.operations import registered_bundles, repository_of
 
     deployment = settings()
-    stages = {record.version: record.stage for record in registered_bundles(deployment)}
+    records = {record.version: record for record in registered_bundles(deployment)}
     for version in repository_of(deployment).versions():
-        typer.echo(f"{version}  {stages.get(version, 'new')}")
+        record = records.get(version)
+        returned = f"  returned from: {record.returned_reason}" if record and record.returned_reason else ""
+        typer.echo(f"{version}  {record.stage if record else 'new'}{returned}")
 
 
 @bundles.command("show")
@@ -308,6 +322,76 @@ def promote_bundle(version: VersionArgument) -> None:
     from service import operations
 
     typer.echo(f"{operations.promote_bundle(settings(), version).version} is live")
+
+
+@bundles.command("stage")
+def stage_bundle(
+    version: VersionArgument,
+    stage: Annotated[StageName, typer.Argument(help="Where it is to stand.")],
+) -> None:
+    """Bring a bundle to a stage; one in shadow is shown requests, one in canary answers enrolled listeners."""
+    from service import operations
+
+    staged = operations.stage_bundle(settings(), version, stage.value)
+    typer.echo(f"{staged.version} is {staged.stage}")
+
+
+@bundles.command("enrol")
+def enrol_listener(
+    listener: ListenerArgument,
+    clinical: Annotated[
+        bool, typer.Option("--clinical", help="Say that you know the listener to be a clinical one.")
+    ] = False,
+    app_id: AppOption = "default",
+) -> None:
+    """Let the bundle in canary answer a listener, by name."""
+    from service import operations
+    from service.listener import ListenerKey
+
+    operations.enrol_listener(settings(), ListenerKey(app_id, listener), clinical=clinical)
+    typer.echo("enrolled: the bundle in canary answers them")
+
+
+@bundles.command("release")
+def release_listener(listener: ListenerArgument, app_id: AppOption = "default") -> None:
+    """Let the live bundle answer a listener again."""
+    from service import operations
+    from service.listener import ListenerKey
+
+    released = operations.release_listener(settings(), ListenerKey(app_id, listener))
+    typer.echo("released: the live bundle answers them" if released else "they were not enrolled")
+
+
+@bundles.command("enrolled")
+def list_enrolled() -> None:
+    """List the listeners whom the bundle in canary answers."""
+    from service.operations import enrolments
+
+    for each in enrolments(settings()):
+        kind = "  clinical" if each.clinical else ""
+        typer.echo(f"{each.listener.app_id}  {each.listener.listener_id}{kind}")
+
+
+@bundles.command("keygen")
+def make_signing_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; it must not exist.")],
+) -> None:
+    """Make a key that signs bundles; print its public half, for AMRS_BUNDLE_PUBLIC_KEYS."""
+    from service.live.signature import make_key
+
+    typer.echo(make_key(file))
+
+
+@bundles.command("sign")
+def sign_bundle(
+    version: VersionArgument,
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The private key, as `keygen` made it.")],
+) -> None:
+    """Sign a bundle, verified whole first; the signature lies beside it and names its digest."""
+    from service import operations
+
+    operations.sign_bundle(settings(), version, key)
+    typer.echo(f"{version} is signed")
 
 
 @bundles.command("rollback")

@@ -32,6 +32,7 @@ from models.errors import BundleError
 from models.gates import GateReport
 from models.golden import Golden, golden_of
 from models.guardrails import GuardrailTable
+from models.reference import TrainingReference
 from models.tokens import TOKENISER_VERSION, feature_names
 from models.utility import Utility
 
@@ -47,7 +48,9 @@ FILES: Final = (
     "golden.npz",
     "MODEL_CARD.md",
 )
-"""Every file of a bundle besides its manifest; no more, no fewer."""
+"""Every file that a bundle holds besides its manifest."""
+OPTIONAL: Final = ("reference.json",)
+"""What it may hold as well; nothing else."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
@@ -209,6 +212,8 @@ class Bundle:
     golden: Golden
     """Synthetic histories and expected outputs, to be replayed by whoever runs the graphs."""
     card: str
+    reference: TrainingReference | None = None
+    """What its predictions and songs were like in training; None in bundles that do not say."""
 
 
 def seal(files: Mapping[str, bytes], describe: Mapping[str, object], folder: Path) -> str:
@@ -217,13 +222,13 @@ def seal(files: Mapping[str, bytes], describe: Mapping[str, object], folder: Pat
     The folder appears whole or not at all: files are written and flushed beside it, then renamed.
 
     Args:
-        files: every name of `FILES` and its contents.
+        files: every name of `FILES`, any of `OPTIONAL`, and their contents.
         describe: the manifest's fields besides `files`.
 
     Raises:
         BundleError: a file is missing or too many, or the version exists already.
     """
-    if set(files) != set(FILES):
+    if set(files) - set(OPTIONAL) != set(FILES):
         raise BundleError(f"a bundle holds {sorted(FILES)}; got {sorted(files)}")
     digests = {name: sha256(contents).hexdigest() for name, contents in files.items()}
     manifest = Manifest.model_validate({**describe, "files": digests})
@@ -262,8 +267,8 @@ def open_bundle(folder: Path) -> Bundle:
     manifest = _parse(Manifest, written, MANIFEST)
     if not folder.name.endswith(f"-{digest[:16]}"):
         raise BundleError(f"{folder.name}/{MANIFEST} was altered: its digest begins with {digest[:16]}")
-    if set(manifest.files) != set(FILES):
-        raise BundleError(f"{folder.name}/{MANIFEST} must name {sorted(FILES)}; got {sorted(manifest.files)}")
+    if set(manifest.files) != set(contents):
+        raise BundleError(f"{folder.name}/{MANIFEST} must name {sorted(contents)}; got {sorted(manifest.files)}")
     for name, expected in manifest.files.items():
         found = sha256(contents[name]).hexdigest()
         if found != expected:
@@ -286,6 +291,9 @@ def open_bundle(folder: Path) -> Bundle:
         evaluation=contents["evaluation.json"],
         golden=golden_of(unpack_arrays(contents["golden.npz"])),
         card=contents["MODEL_CARD.md"].decode(errors="replace"),
+        reference=_parse(TrainingReference, contents["reference.json"], "reference.json")
+        if "reference.json" in contents
+        else None,
     )
 
 
@@ -307,9 +315,9 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     expected = {*FILES, MANIFEST}
     for name in sorted(expected - found):
         raise BundleError(f"{folder.name}/{name} is missing")
-    for name in sorted(found - expected):
+    for name in sorted(found - expected - set(OPTIONAL)):
         raise BundleError(f"{folder.name}/{name} does not belong to a bundle")
-    return {name: _read_plain_file(folder / name) for name in sorted(expected)}
+    return {name: _read_plain_file(folder / name) for name in sorted(found)}
 
 
 def _read_plain_file(path: Path) -> bytes:

@@ -12,8 +12,10 @@ _log = structlog.get_logger("amrs.background")
 
 
 @asynccontextmanager
-async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds: float) -> AsyncIterator[None]:
-    """Repeat an act every so many seconds, beginning after as many, until the block ends.
+async def repeating(
+    name: str, act: Callable[[], Awaitable[object]], *, seconds: float, wake: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """Repeat an act every so many seconds, beginning after as many, until the block ends; sooner when woken.
 
     An act that meets an outage, or an error that nobody expected, is logged and tried again in its turn: a worker
     that stopped following SQL in silence would answer for ever from what was.
@@ -21,7 +23,7 @@ async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds:
 
     async def for_ever() -> None:
         while True:
-            await asyncio.sleep(seconds)
+            await _pause(seconds, wake)
             try:
                 await act()
             except Unavailable as problem:
@@ -36,3 +38,13 @@ async def repeating(name: str, act: Callable[[], Awaitable[object]], *, seconds:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
+    if wake is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake.wait()
+    wake.clear()

@@ -10,18 +10,20 @@ AmrsError
 │   ├── SessionEnded
 │   ├── IdConflict           the same client id came with another body
 │   ├── SongWithdrawn        a song that was withdrawn stays so, until an operator reinstates it by command
-│   └── StageConflict        a bundle cannot go from the stage it is in to the one asked for
+│   ├── StageConflict        a bundle cannot go from the stage it is in to the one asked for
+│   └── ClinicalListener     a clinical listener was enrolled for canary bundles without saying so
 ├── StaleMemory              a song was chosen from a state older than SQL's; rebuild and choose again
 │   └── StaleCatalogue       a song was chosen that SQL has withdrawn; choose again without it
 ├── DataError, UnknownSong   from the contract: the request breaks it
 ├── BundleError
 │   └── CatalogueGap         an active song has no embedding in the bundle's space
 └── Unavailable              from the contract: the journal cannot commit now; the same write may be retried
+    └── ModelsFailed         the live bundle could not choose; another may stand there when it is retried
 """
 
 from collections.abc import Collection
 
-from models.errors import AmrsError, BundleError
+from models.errors import AmrsError, BundleError, Unavailable
 
 
 class NotFound(AmrsError):
@@ -64,6 +66,10 @@ class StageConflict(Conflict):
     """A bundle cannot go from the stage it is in to the one asked for."""
 
 
+class ClinicalListener(Conflict):
+    """A clinical listener was to be enrolled for canary bundles as if they were not one."""
+
+
 class StaleMemory(AmrsError):
     """A recommendation was computed from a state that SQL has left behind; rebuild and choose again."""
 
@@ -78,3 +84,7 @@ class StaleCatalogue(StaleMemory):
 
 class CatalogueGap(BundleError):
     """An active song has no embedding in the space the bundle reads."""
+
+
+class ModelsFailed(Unavailable):
+    """The models of the live bundle failed on a request."""

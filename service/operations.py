@@ -2,27 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from models.bundle import Bundle
-from models.errors import GateError
 from models.repository import Repository
 from service.clock import Instant, system_clock
-from service.errors import UnknownBundle
-from service.journal.bundles import (
-    BundleRecord,
-    PromoteBundle,
-    RegisterBundle,
-    RollBack,
-    list_bundles,
-    live_bundle,
-)
+from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
+from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
 from service.journal.journal import Journal, open_journal
 from service.journal.migrate import upgrade
-from service.live.golden import replay
-from service.live.graphs import open_graphs
+from service.listener import ListenerKey
+from service.live.signature import public_keys_of, sign
 from service.settings import Settings
+from service.staging import Stage, Staging, verified
 
 ACTOR: Final = "command line"
 
@@ -46,7 +40,7 @@ def verify_bundle(settings: Settings, version: str) -> Bundle:
     Raises:
         BundleError: naming what does not hold.
     """
-    return verified(repository_of(settings), version)
+    return verified(repository_of(settings), version, public_keys_of(settings))
 
 
 def failures_of_bundle(settings: Settings, bundle: Bundle) -> tuple[str, ...]:
@@ -58,16 +52,58 @@ def failures_of_bundle(settings: Settings, bundle: Bundle) -> tuple[str, ...]:
     return repository_of(settings).failures(bundle)
 
 
-def promote_bundle(settings: Settings, version: str) -> BundleRecord:
-    """Verify a bundle and make it live; workers follow within seconds.
+def stage_bundle(settings: Settings, version: str, stage: Stage) -> BundleRecord:
+    """Bring a bundle to a stage, its files verified first; workers follow within seconds.
 
     Raises:
-        BundleError, GateError, CatalogueGap: it may not go live.
+        UnknownBundle, BundleError, GateError, CatalogueGap, StageConflict: it may not go there.
     """
-    repository = repository_of(settings)
-    return run_on_journal(
-        settings, lambda journal: promote(journal, repository, version, at=system_clock(), actor=ACTOR)
-    )
+    repository, keys = repository_of(settings), public_keys_of(settings)
+
+    def act(journal: Journal) -> Awaitable[BundleRecord]:
+        staging = Staging(journal=journal, repository=repository, public_keys=keys)
+        return staging.stage(version, stage, at=system_clock(), actor=ACTOR)
+
+    return run_on_journal(settings, act)
+
+
+def promote_bundle(settings: Settings, version: str) -> BundleRecord:
+    """Verify a bundle and make it live, as `stage_bundle`."""
+    return stage_bundle(settings, version, "live")
+
+
+def sign_bundle(settings: Settings, version: str, key_file: Path) -> Path:
+    """Sign a bundle with a private key; return the signature's file.
+
+    Raises:
+        BundleError, ConfigError: the bundle does not hold, or the file is no key.
+    """
+    return sign(repository_of(settings), version, key_file)
+
+
+def enrol_listener(settings: Settings, listener: ListenerKey, *, clinical: bool) -> None:
+    """Let the canary bundle answer a listener; workers follow within seconds.
+
+    Raises:
+        UnknownListener, ClinicalListener: they are not to be enrolled like this.
+    """
+    act = EnrolListener(listener=listener, clinical=clinical, at=system_clock(), actor=ACTOR)
+    run_on_journal(settings, lambda journal: journal.administer(act))
+
+
+def release_listener(settings: Settings, listener: ListenerKey) -> bool:
+    """Let the live bundle answer a listener again; return whether they were enrolled.
+
+    Raises:
+        UnknownListener: there is none.
+    """
+    act = ReleaseListener(listener=listener, at=system_clock(), actor=ACTOR)
+    return run_on_journal(settings, lambda journal: journal.administer(act))
+
+
+def enrolments(settings: Settings) -> list[Enrolment]:
+    """Return the listeners enrolled for canary bundles."""
+    return run_on_journal(settings, lambda journal: journal.read(read_enrolments))
 
 
 def roll_back(settings: Settings) -> BundleRecord:
@@ -99,33 +135,7 @@ async def promote(
         UnknownBundle: the repository holds none of this version.
         BundleError, GateError, CatalogueGap: it may not go live.
     """
-    if version not in repository.versions():
-        raise UnknownBundle(f"bundle {version!r} is not in the repository")
-    bundle = await asyncio.to_thread(verified, repository, version)
-    failures = await asyncio.to_thread(repository.failures, bundle)
-    if failures:
-        raise GateError(f"bundle {version!r} did not pass its gates: {'; '.join(failures)}")
-    register = RegisterBundle(
-        version=version,
-        digest=bundle.digest,
-        embedding_space=bundle.manifest.space.name,
-        gates_passed=bundle.gates.passed,
-        at=at,
-        actor=actor,
-    )
-    await journal.administer(register)
-    return await journal.administer(PromoteBundle(version=version, digest=bundle.digest, at=at, actor=actor))
-
-
-def verified(repository: Repository, version: str) -> Bundle:
-    """Return a bundle whose digests, graphs and golden cases hold here.
-
-    Raises:
-        BundleError: naming what does not.
-    """
-    bundle = repository.open(version)
-    replay(bundle, open_graphs(bundle))
-    return bundle
+    return await Staging(journal=journal, repository=repository).stage(version, "live", at=at, actor=actor)
 
 
 def reinstate_song(settings: Settings, song_id: str) -> None:

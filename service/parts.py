@@ -12,16 +12,27 @@ from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
 from service.journal.journal import Journal, JournalConfig, open_journal
+from service.journal.returns import ReturnBounds
 from service.journal.settle import Outcome
 from service.listener import ListenerKey
+from service.live.bundles import BundleFollower
+from service.live.canary import open_canary_roster
+from service.live.drift import DriftWatch, watching_drift
 from service.live.follow import open_live
 from service.live.live import Live
+from service.live.load import Loader
+from service.live.signature import public_keys_of
+from service.live.watch import open_watch
 from service.memory.listeners import Listeners
 from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
+from service.recommend.answering import Answering
 from service.recommend.exposures import open_exposures
 from service.recommend.road import REDIS, Road
+from service.recommend.shadow import open_shadow
+from service.recommend.trial import try_out
 from service.recommendation_id import TokenSigner
 from service.settings import Settings, signing_key
+from service.staging import Staging
 from service.telemetry.metrics import Metrics
 
 IDLE_LOOK_SECONDS: Final = 60.0
@@ -52,6 +63,8 @@ class Parts:
     listeners: Listeners
     repository: Repository
     live: Live
+    bundles: BundleFollower
+    staging: Staging
     road: Road
 
     async def record(self, command: Command[Answer]) -> Written[Answer]:
@@ -96,12 +109,22 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
         )
         listeners = Listeners(journal, cache)
         repository = Repository(settings.home / "bundles")
-        live = await stack.enter_async_context(open_live(repository, journal, metrics))
+        keys = public_keys_of(settings)
+        loader = Loader(repository=repository, try_out=try_out, metrics=metrics.models, public_keys=keys)
+        live, bundles = await stack.enter_async_context(open_live(loader, journal, metrics, clock))
+        roster = await stack.enter_async_context(open_canary_roster(journal, live))
+        tally = await stack.enter_async_context(
+            open_watch(journal, return_bounds(settings), metrics.models, clock, bundles.wake)
+        )
         await stack.enter_async_context(_ending_idle_sessions(listeners, clock, settings.idle_limit_seconds))
         exposures = await stack.enter_async_context(open_exposures(journal, live, metrics))
+        drift = DriftWatch(journal, live, repository, metrics.models, clock, bundles.replica)
+        await stack.enter_async_context(watching_drift(drift))
+        shadow = await stack.enter_async_context(open_shadow(live, tally, metrics.models))
         road = Road(
             listeners=listeners,
-            live=live,
+            answering=Answering(live=live, roster=roster, tally=tally, metrics=metrics.models),
+            shadow=shadow,
             exposures=exposures,
             signer=signer,
             metrics=metrics,
@@ -118,6 +141,8 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             listeners=listeners,
             repository=repository,
             live=live,
+            bundles=bundles,
+            staging=Staging(journal=journal, repository=repository, public_keys=keys),
             road=road,
         )
 
@@ -131,6 +156,16 @@ def _ending_idle_sessions(
         await listeners.end_idle_sessions(at=clock(), idle_limit_seconds=idle_limit_seconds)
 
     return repeating("end idle sessions", end, seconds=IDLE_LOOK_SECONDS)
+
+
+def return_bounds(settings: Settings) -> ReturnBounds:
+    """Return when this deployment returns from a bundle by itself."""
+    return ReturnBounds(
+        error_share=settings.return_error_share,
+        fallback_share=settings.return_fallback_share,
+        minimum_count=settings.return_minimum_count,
+        window_seconds=settings.return_window_seconds,
+    )
 
 
 def _no_redis() -> Never:

@@ -18,6 +18,7 @@ MINIMUM_KEY_LENGTH: Final = 16
 _SECRET_BYTES: Final = 32
 
 Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseSettings):
@@ -50,12 +51,24 @@ class Settings(BaseSettings):
     recommendation_expiry_seconds: Positive = 3600.0
     """How long after its session's end an unanswered recommendation still counts as offered."""
 
+    bundle_public_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    """Ed25519 public keys as `amrs models keygen` prints them, separated by commas: a bundle that none of them
+    signed is refused. None: no signature is asked for."""
+    return_error_share: Share = 0.02
+    """A new bundle is returned from when its models fail in more than this share of requests..."""
+    return_fallback_share: Share = 0.25
+    """...or when for more than this share of choices none of the policy's own songs is allowed..."""
+    return_minimum_count: Annotated[int, Field(ge=1)] = 50
+    """...of at least so many..."""
+    return_window_seconds: Annotated[float, Field(ge=0)] = 3600.0
+    """...so long after its promotion; 0: never."""
+
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Keys that callers present, separated by commas; none: anybody on this machine may call."""
     token_secret: SecretStr | None = None
     """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "bundle_public_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         if isinstance(value, str):

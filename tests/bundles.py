@@ -4,12 +4,14 @@ Sixty invented songs by twenty artists, in an embedding space of eight dimension
 where a bundle is made, so that tests without one stay light. `tests/conftest.py` offers the fixtures to all.
 """
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
+import onnx
 import pytest
 
-from models.bundle import Bundle, EmbeddingSpace
+from models.bundle import FILES, MANIFEST, Bundle, EmbeddingSpace
 from models.calibration import Calibration
 from models.catalogue import Catalogue, Song
 from models.context import ClockField, ContextSchema
@@ -187,3 +189,41 @@ def seal_bundle(
         rng=np.random.default_rng(seed),
         candidate_count=candidate_count,
     )
+
+
+def reseal(repository: Repository, version: str, **files: bytes) -> str:
+    """Seal a bundle again with some of its files replaced (`world_onnx` for `world.onnx`); return its version."""
+    folder = repository.root / version
+    contents = {name: (folder / name).read_bytes() for name in FILES}
+    describe = json.loads((folder / MANIFEST).read_bytes())
+    del describe["files"]
+    replaced = {name: files.pop(name.replace(".", "_"), written) for name, written in contents.items()}
+    assert not files, f"a bundle has no {sorted(files)}"
+    return repository.add(replaced, describe)
+
+
+def failing_at(graph: bytes, token_count: int) -> bytes:
+    """Return a world graph that computes the same, and fails on histories of exactly so many tokens."""
+    model = onnx.load_model_from_string(graph)
+    state = next(node for node in model.graph.node if "state" in node.output)
+    state.output[list(state.output).index("state")] = "sound_state"
+    constants = {
+        "fail_at": np.array(token_count, np.int64),
+        "one_value": np.zeros(1, np.float32),
+        "second_axis": np.array(1, np.int64),
+    }
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(values, name) for name, values in constants.items()
+    )
+    node = onnx.helper.make_node
+    model.graph.node.extend(
+        [
+            node("Shape", ["features"], ["features_shape"]),
+            node("Gather", ["features_shape", "second_axis"], ["token_count"]),
+            node("Equal", ["token_count", "fail_at"], ["is_unlucky"]),
+            node("Cast", ["is_unlucky"], ["beyond"], to=onnx.TensorProto.INT64),
+            node("Gather", ["one_value", "beyond"], ["nothing"]),
+            node("Add", ["sound_state", "nothing"], ["state"]),
+        ]
+    )
+    return bytes(model.SerializeToString())

@@ -25,6 +25,7 @@ from training.copycat import clone_behaviour
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, adherence, gains, plain, row_of
 from training.export.export import Origin, Trained, export_bundle
+from training.export.reference import training_reference
 from training.imagining import imagine_logged
 from training.judging import EnsembleJudge, Scales, prediction_spread, situation_states
 from training.material import Material, prepare
@@ -304,6 +305,9 @@ def train_bundle(
         repository=repository,
         rng=stream(10),
         candidate_count=preset.candidate_count,
+        reference=training_reference(
+            scores, play_mode=material.listening.play_mode, support=world.songs[material.heard]
+        ),
     )
     console.print(
         f"Sealed {sealed} into {repository.root}: {'every gate passed' if gates.passed else 'not promotable'}"

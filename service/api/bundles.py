@@ -1,14 +1,17 @@
 """Bundles over HTTP: which there are, how they fare, and the operator's acts."""
 
+from collections import Counter
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
 from service.api.dependencies import PartsDep
-from service.api.fields import Id, Incoming, Outgoing, Time
+from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
-from service.journal.bundles import BundleRecord, RollBack, StageBundle, list_bundles, read_bundle
-from service.operations import promote
+from service.health import Shadowed, read_health
+from service.journal.bundles import BundleRecord, RollBack, list_bundles
+from service.journal.replicas import ReplicaRecord, read_replicas
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
 
@@ -27,24 +30,100 @@ class BundleView(Outgoing):
     stage: str
     registered_at: Time
     live_since: Time | None
+    staged_at: Time
+    """When it came to its stage."""
+    returned_at: Time | None
+    """When the service returned from it by itself; null unless it did since it was last a candidate."""
+    returned_reason: str | None
+
+
+class FailureView(Outgoing):
+    """A bundle that a worker could not take up; what answered before goes on there."""
+
+    version: str
+    step: str
+    """`verify`, `warm`, `trial` or `swap`."""
+    reason: str
+    at: Time
+
+
+class ReplicaView(Outgoing):
+    """What a worker last said of itself."""
+
+    replica: str
+    seen_at: Time
+    holding: dict[str, str]
+    """Role (live, previous, canary, shadow) → version."""
+    failures: list[FailureView]
 
 
 class BundlesView(Outgoing):
-    """Every registered bundle, the newest first."""
+    """Every registered bundle, the newest first, and what every worker holds of them."""
 
     models: list[BundleView]
+    replicas: list[ReplicaView]
+
+
+class ServedView(Outgoing):
+    """What listeners met of a bundle since it came to its stage, over all workers."""
+
+    requests: int
+    errors: int
+    """Requests in which its models failed."""
+    choices: int
+    fallbacks: int
+    """Choices for which none of the policy's own songs was allowed."""
+
+
+class DifferenceView(Outgoing):
+    """How a shadow's prediction of the song that was given differs."""
+
+    higher: Figure
+    apart: Figure
+    """Without sign."""
+
+
+class ShadowView(Outgoing):
+    """What a bundle in shadow would have given beside what was given, since it came there, over all workers."""
+
+    compared: int
+    dropped: int
+    errors: int
+    same_song_share: Figure | None
+    overlap: Figure | None
+    """Mean share of the first ten songs that both put first."""
+    rungs: dict[str, int]
+    """How often it fell back or refused more, or less."""
+    predicted: dict[str, DifferenceView]
+
+
+class DriftView(Outgoing):
+    """One measure of how a bundle fares in the field."""
+
+    value: Figure
+    count: int
+    reference: Figure | None
+    """What it was in training, or should be; null where the bundle does not say."""
 
 
 class BundleHealthView(Outgoing):
-    """A bundle, and what this worker has of it."""
+    """A bundle: what this worker has of it, and what all workers saw of it."""
 
     version: str
     stage: str
     loaded: bool
-    """Whether this worker holds it, warm: the live one, and the one before."""
+    """Whether this worker holds it, warm: the live one, the one before, and those in canary and shadow."""
     answering: bool
     song_count: int | None
     """Songs it may recommend."""
+    held_by: dict[str, int]
+    """Role → how many workers hold it in that role."""
+    failures: int
+    """Workers that could not take it up; `GET /v1/models` says why."""
+    served: ServedView
+    shadow: ShadowView
+    drift: dict[str, DriftView]
+    """Over the last seven days, by measure."""
 
 
 class StageBody(Incoming):
@@ -55,20 +134,30 @@ class StageBody(Incoming):
 
 @router.get("")
 async def bundles(parts: PartsDep) -> BundlesView:
-    """Return every registered bundle."""
-    return BundlesView(models=[_bundle(record) for record in await parts.journal.read(list_bundles)])
+    """Return every registered bundle, and what every worker holds of them or could not take up."""
+    at = parts.clock()
+    records, replicas = await parts.journal.read(lambda sql: (list_bundles(sql), read_replicas(sql, at=at)))
+    return BundlesView(
+        models=[_bundle(record) for record in records], replicas=[_replica(each) for each in replicas]
+    )
 
 
 @router.get("/{version}/health")
 async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
-    """Say how a bundle fares in this worker."""
-    record = await parts.journal.read(lambda sql: read_bundle(sql, version))
+    """Say how a bundle fares in this worker, and over all of them."""
     loaded = parts.live.loaded
-    engines = {each.bundle.version: each for each in (loaded.previous, loaded.current) if each is not None}
-    engine = engines.get(version)
+    engine = loaded.engines.get(version)
+    bundle, at = None if engine is None else engine.bundle, parts.clock()
+    health = await parts.journal.read(lambda sql: read_health(sql, version, bundle, at=at))
+    roles = [role for each in health.replicas for role, held in each.holding.items() if held == version]
     return BundleHealthView(
         version=version,
-        stage=record.stage,
+        stage=health.record.stage,
+        held_by=dict(Counter(roles)),
+        failures=sum(version in each.failures for each in health.replicas),
+        served=ServedView(**asdict(health.served)),
+        shadow=_shadow(health.shadowed),
+        drift={name: DriftView(**asdict(figure)) for name, figure in health.drift.items()},
         loaded=engine is not None,
         answering=engine is not None and engine is loaded.current,
         song_count=len(engine.index) if engine is not None else None,
@@ -78,16 +167,17 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
 @router.post("/rollback")
 async def roll_back(parts: PartsDep) -> BundleView:
     """Make the bundle live that was live before; every worker follows within seconds."""
-    return _bundle(await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR)))
+    rolled_back = await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR))
+    parts.bundles.wake.set()
+    return _bundle(rolled_back)
 
 
 @router.post("/{version}/stage")
 async def stage(version: Version, body: StageBody, parts: PartsDep) -> BundleView:
-    """Set a bundle's stage; `live` verifies its files first, and is refused if its gates did not pass."""
-    if body.stage == "live":
-        return _bundle(await promote(parts.journal, parts.repository, version, at=parts.clock(), actor=ACTOR))
-    act = StageBundle(version=version, stage=body.stage, at=parts.clock(), actor=ACTOR)
-    return _bundle(await parts.journal.administer(act))
+    """Set a bundle's stage, its files verified first; one whose gates did not pass goes before no listener."""
+    staged = await parts.staging.stage(version, body.stage, at=parts.clock(), actor=ACTOR)
+    parts.bundles.wake.set()
+    return _bundle(staged)
 
 
 def _bundle(record: BundleRecord) -> BundleView:
@@ -99,4 +189,24 @@ def _bundle(record: BundleRecord) -> BundleView:
         stage=record.stage,
         registered_at=record.registered_at,
         live_since=record.live_since,
+        staged_at=record.staged_at,
+        returned_at=record.returned_at,
+        returned_reason=record.returned_reason,
+    )
+
+
+def _shadow(shadowed: Shadowed) -> ShadowView:
+    predicted = {
+        signal: DifferenceView(higher=higher, apart=apart)
+        for signal, (higher, apart) in shadowed.predicted.items()
+    }
+    return ShadowView(**asdict(shadowed) | {"predicted": predicted})
+
+
+def _replica(record: ReplicaRecord) -> ReplicaView:
+    return ReplicaView(
+        replica=record.replica,
+        seen_at=record.seen_at,
+        holding=dict(record.holding),
+        failures=[FailureView(version=version, **each._asdict()) for version, each in record.failures.items()],
     )

@@ -20,6 +20,7 @@ from service.api.fields import EXPECTED, shown
 from service.api.strict import BodyTooLarge, MalformedBody, WrongContentType
 from service.errors import (
     CatalogueGap,
+    ClinicalListener,
     Conflict,
     IdConflict,
     NotFound,
@@ -68,6 +69,7 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     IdConflict: Problem(409, "id-conflict", "The id came before with another body"),
     SongWithdrawn: Problem(409, "song-withdrawn", "The song was withdrawn, and stays so"),
     StageConflict: Problem(409, "stage-conflict", "The bundle cannot change to this stage"),
+    ClinicalListener: Problem(409, "clinical-listener", "A clinical listener is enrolled only by saying so"),
     GateError: Problem(409, "gates-not-passed", "The bundle did not pass its gates"),
     CatalogueGap: Problem(409, "catalogue-gap", "A song lacks an embedding in the bundle's space"),
     BundleError: Problem(409, "bad-bundle", "The bundle cannot be used"),

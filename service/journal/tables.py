@@ -150,6 +150,7 @@ sessions: Final = Table(
     CheckConstraint("(before_valence IS NULL) = (before_arousal IS NULL)", name="before_whole"),
     CheckConstraint("(after_valence IS NULL) = (after_arousal IS NULL)", name="after_whole"),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_whole"),
+    Index(None, "ended_at"),
     Index(
         "ix_sessions_one_open",
         "listener_number",
@@ -322,6 +323,10 @@ bundles: Final = Table(
     Column("registered_at", Moment, nullable=False),
     Column("live_since", Moment),
     Column("live_count", BigInteger, nullable=False),
+    Column("staged_at", Moment, nullable=False),
+    Column("on_trial", Boolean, nullable=False),
+    Column("returned_at", Moment),
+    Column("returned_reason", Text),
     _one_of("stage", STAGES),
     Index(
         "ix_bundles_one_live",
@@ -331,7 +336,53 @@ bundles: Final = Table(
         sqlite_where=text("stage = 'live'"),
     ),
 )
-"""`live_count` is a bundle's place in the line of live ones that a rollback walks back; 0: not in it."""
+"""`live_count` is a bundle's place in the line of live ones that a rollback walks back; 0: not in it.
+`on_trial`: it came to be live by promotion, and may be returned from by itself. `returned_at`: when that happened;
+it is then not promoted again until an operator makes it a candidate."""
+
+canary_listeners: Final = Table(
+    "canary_listeners",
+    metadata,
+    _number("listener_number", primary_key=True),
+    Column("clinical", Boolean, nullable=False),
+    Column("enrolled_at", Moment, nullable=False),
+    Column("enrolled_by", Id, nullable=False),
+    _of_listener(),
+)
+"""The listeners whom an operator enrolled for canary bundles, by name; `clinical`: knowing that they are."""
+
+measurements: Final = Table(
+    "measurements",
+    metadata,
+    Column("bundle", Version, primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("day", Moment, primary_key=True),
+    Column("measure", String(48), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),
+)
+"""What was measured of a bundle in service, as sums over listeners: count and total of each measure and day."""
+
+replicas: Final = Table(
+    "replicas",
+    metadata,
+    Column("replica", Id, primary_key=True),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("holding", JSON, nullable=False),
+    Column("failures", JSON, nullable=False),
+)
+"""What each worker says of itself: which bundle it holds in which role, and which it could not load, and why."""
+
+duties: Final = Table(
+    "duties",
+    metadata,
+    Column("duty", String(48), primary_key=True),
+    Column("holder", Id, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("done_to", Moment, nullable=False),
+)
+"""Work that one worker at a time does for all: who does it now, until when, and how far it is done."""
 
 audit: Final = Table(
     "audit",

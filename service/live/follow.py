@@ -1,95 +1,38 @@
-"""Following SQL: which bundle is live, noticed within seconds by every worker.
+"""Following SQL: which bundles there are to hold and which songs, noticed within seconds by every worker.
 
-A counter in SQL rises with every change; each worker looks at it once a second and does in the background what
-it calls for. What goes wrong leaves everything as it was, is logged, and is tried again when SQL changes again,
-or after a while. The songs are followed apart (`service.live.follow_songs`).
+Counters in SQL rise with every change; each worker looks at them in the background and does what they call for.
+What goes wrong leaves everything as it was, is logged, and is tried again. Bundles and songs are followed side by
+side, so that a song withdrawn while a bundle is being loaded is withdrawn at once.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from time import monotonic
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-import structlog
-
-from models.errors import AmrsError, BundleError, Unavailable
-from models.repository import Repository
 from service.background import repeating
-from service.journal.bundles import live_bundle
+from service.clock import Clock
 from service.journal.journal import Journal
-from service.journal.revisions import read_revisions
-from service.live.follow_songs import SongFollower, following_songs
+from service.live.bundles import BundleFollower
+from service.live.follow_songs import following_songs
 from service.live.live import Live
+from service.live.load import Loader
 from service.telemetry.metrics import Metrics
 
 LOOK_SECONDS: Final = 1.0
-RETRY_SECONDS: Final = 30.0
-"""How long a change that could not be followed is left alone."""
-
-_log = structlog.get_logger("amrs.live")
-
-
-class Follower:
-    """Brings one worker's `Live` to where SQL says it should be."""
-
-    def __init__(
-        self, repository: Repository, journal: Journal, live: Live, songs: SongFollower, metrics: Metrics
-    ) -> None:
-        self._repository = repository
-        self._journal = journal
-        self._live = live
-        self._songs = songs
-        self._metrics = metrics
-        self._followed: int | None = None
-        self._retry_at = 0.0
-
-    async def look(self) -> None:
-        """Follow whatever has changed since the last look.
-
-        Raises:
-            Unavailable: SQL does not answer.
-        """
-        found = (await self._journal.read(read_revisions)).bundles
-        if found == self._followed and monotonic() < self._retry_at:
-            return
-        try:
-            await self._follow()
-            self._retry_at = float("inf")
-        except Unavailable:
-            raise
-        except AmrsError as problem:
-            _log.error("the live bundle stays as it was", reason=str(problem))
-            self._retry_at = monotonic() + RETRY_SECONDS
-        self._followed = found
-
-    async def _follow(self) -> None:
-        wanted = await self._journal.read(live_bundle)
-        if wanted is None:
-            return
-        current = self._live.loaded.current
-        if current is not None and current.bundle.version == wanted.version:
-            return
-        bundle = await asyncio.to_thread(self._repository.open, wanted.version)
-        if bundle.digest != wanted.digest:
-            raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
-        await self._songs.look()  # whoever promoted it may have seen songs that this worker has not
-        await asyncio.to_thread(self._live.swap, bundle, self._live.catalogue)
-        self._announce(wanted.version, None if current is None else current.bundle.version)
-
-    def _announce(self, version: str, before: str | None) -> None:
-        if before is not None:
-            self._metrics.bundle.labels(before).set(0)
-        self._metrics.bundle.labels(version).set(1)
-        _log.info("bundle is live", version=version, before=before)
 
 
 @asynccontextmanager
-async def open_live(repository: Repository, journal: Journal, metrics: Metrics) -> AsyncIterator[Live]:
-    """Give what is live, brought up to date first and kept so in the background."""
+async def open_live(
+    loader: Loader, journal: Journal, metrics: Metrics, clock: Clock
+) -> AsyncIterator[tuple[Live, BundleFollower]]:
+    """Give what is live, brought up to date first and kept so in the background, and who follows the bundles."""
     live = Live()
-    async with following_songs(journal, live) as songs:
-        follower = Follower(repository, journal, live, songs, metrics)
-        await follower.look()
-        async with repeating("follow bundles", follower.look, seconds=LOOK_SECONDS):
-            yield live
+    async with AsyncExitStack() as stack:
+        songs = await stack.enter_async_context(following_songs(journal, live))
+        bundles = BundleFollower(loader, journal, live, songs, metrics, clock)
+        await bundles.look()
+        stack.push_async_callback(bundles.leave)
+        await stack.enter_async_context(
+            repeating("follow bundles", bundles.look, seconds=LOOK_SECONDS, wake=bundles.wake)
+        )
+        yield live, bundles

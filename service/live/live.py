@@ -1,23 +1,23 @@
-"""What is live: the engine that answers, and the one before it, kept loaded for a rollback in one call.
+"""What is live: the engine that answers, the one before it for a rollback in one call, and those on their way.
 
 Readers take `engine` once per request and use that one to the end; a swap is one assignment, so a request sees
 either the old bundle or the new one, never both. Whatever fails while an engine is being opened fails before
 the swap: a bad new bundle leaves the old one in place.
 
-All engines are over one catalogue, the newest: what is opened meanwhile is brought up to it before it answers, so
+All engines are over one catalogue, the newest: what was opened meanwhile is brought up to it before it answers, so
 neither a swap nor a rollback loses a song that was put, or brings back one that was withdrawn.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import Final
 
-from models.bundle import Bundle
 from models.catalogue import Catalogue, empty_catalogue
 from models.errors import Unavailable
-from service.errors import StageConflict
-from service.live.engine import Engine, open_engine
+from service.clock import Instant
+from service.live.engine import Engine
 
 SUPERSEDED_LEAST: Final = 2048
 SUPERSEDED_SHARE: Final = 4
@@ -27,15 +27,36 @@ part of all rows."""
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The two engines that are held; replaced together, so that nobody sees half a swap."""
+    """The engines that are held; replaced together, so that nobody sees half a swap."""
 
     current: Engine | None = None
     previous: Engine | None = None
+    canary: Engine | None = None
+    """Answers the listeners enrolled for it."""
+    shadow: Engine | None = None
+    """Is shown what was asked, and answers nobody."""
+    since: Mapping[str, Instant] = field(default_factory=dict)
+    """Version → when the bundle came to its stage, as far as SQL was asked."""
 
     @property
-    def engines(self) -> tuple[Engine, ...]:
-        """Those that there are."""
-        return tuple(each for each in (self.current, self.previous) if each is not None)
+    def engines(self) -> dict[str, Engine]:
+        """Every engine that is held, by its bundle's version."""
+        held = (self.shadow, self.canary, self.previous, self.current)
+        return {engine.bundle.version: engine for engine in held if engine is not None}
+
+    def each(self, change: Callable[[Engine], Engine | None]) -> "Loaded":
+        """Return the same with every engine changed."""
+
+        def changed(engine: Engine | None) -> Engine | None:
+            return None if engine is None else change(engine)
+
+        return replace(
+            self,
+            current=changed(self.current),
+            previous=changed(self.previous),
+            canary=changed(self.canary),
+            shadow=changed(self.shadow),
+        )
 
 
 class Live:
@@ -48,7 +69,7 @@ class Live:
 
     @property
     def loaded(self) -> Loaded:
-        """Both engines, as of now."""
+        """All engines, as of now."""
         return self._loaded
 
     @property
@@ -68,63 +89,46 @@ class Live:
             raise Unavailable("no bundle is live")
         return current
 
-    def swap(self, bundle: Bundle, catalogue: Catalogue) -> Engine:
-        """Open an engine and let it answer from now on; return it. The one before it stays for a rollback.
+    def hold(self, wanted: Loaded) -> None:
+        """Hold these engines from now on, each over the newest catalogue.
 
-        Opening takes its time; songs are followed meanwhile, and the new engine is over the newer of the catalogue
-        given and the one followed.
+        It is the one followed, or a later one that an engine was opened over: opening takes its time, and songs are
+        followed meanwhile. An engine besides the live one that cannot read every active song is let go.
 
         Raises:
-            CatalogueGap, BundleError: as `open_engine`; what was live stays live.
+            CatalogueGap: an engine that has not answered yet, and is to, cannot read every active song; nothing
+                changes.
         """
-        engine = open_engine(bundle, catalogue)
         while True:
             with self._turn:
-                newest = catalogue if catalogue.revision >= self._catalogue.revision else self._catalogue
-                if newest.continues(engine.catalogue):
-                    return self._let_answer(engine.with_catalogue(newest))
-            engine = engine.laid_out(newest)  # the songs were laid out anew meanwhile
+                newest = _newest(self._catalogue, wanted)
+                if all(newest.continues(each.catalogue) for each in wanted.engines.values()):
+                    over = _over(wanted, newest)
+                    if over.current is not None and over.current.bundle.version != self._answering:
+                        over.current.require_all()
+                    self._catalogue, self._loaded = newest, over
+                    return
+            wanted = wanted.each(partial(_laid_out, catalogue=newest))  # the songs were laid out anew meanwhile
 
-    def _let_answer(self, engine: Engine) -> Engine:
-        engine.require_all()
-        before, newest = self._loaded, engine.catalogue
-        same = before.current is not None and before.current.bundle.version == engine.bundle.version
-        previous = before.previous if same else before.current
-        self._catalogue, self._loaded = newest, Loaded(engine, _renewed_or_let_go(previous, newest))
-        return engine
-
-    def rollback(self) -> Engine:
-        """Let the engine before this one answer again; return it.
-
-        Raises:
-            StageConflict: none is held.
-        """
-        with self._turn:
-            if self._loaded.previous is None:
-                raise StageConflict("there is no earlier bundle to roll back to")
-            self._loaded = Loaded(self._loaded.previous, self._loaded.current)
-            return self.engine
+    @property
+    def _answering(self) -> str | None:
+        current = self._loaded.current
+        return None if current is None else current.bundle.version
 
     def renew(self, catalogue: Catalogue) -> None:
-        """Put both engines over a catalogue that changed.
+        """Put all engines over a catalogue that changed.
 
-        Songs that the live bundle cannot read are left out. An earlier bundle that cannot read every active
-        song any more is let go: there is no rollback to it.
+        Songs that the live bundle cannot read are left out. Another bundle that cannot read every active song any
+        more is let go.
         """
         with self._turn:
-            current, previous = self._loaded.current, self._loaded.previous
-            self._catalogue, self._loaded = (
-                catalogue,
-                Loaded(
-                    None if current is None else current.with_catalogue(catalogue),
-                    _renewed_or_let_go(previous, catalogue),
-                ),
-            )
+            self._catalogue, self._loaded = catalogue, _over(self._loaded, catalogue)
 
     @property
     def is_compaction_due(self) -> bool:
         """Whether enough has changed for indexes, or rows, to be laid out anew."""
-        return _has_many_superseded(self._catalogue) or any(each.index.is_due for each in self._loaded.engines)
+        engines = self._loaded.engines.values()
+        return _has_many_superseded(self._catalogue) or any(each.index.is_due for each in engines)
 
     def compact(self) -> bool:
         """Lay out indexes anew, and the songs themselves where many have changed; return whether it came about.
@@ -135,11 +139,11 @@ class Live:
         with self._turn:
             loaded, catalogue = self._loaded, self._catalogue
         fresh = catalogue.compacted() if _has_many_superseded(catalogue) else catalogue
-        ready = {id(each.graphs): each.laid_out(fresh) for each in loaded.engines}
+        ready = {id(each.graphs): each.laid_out(fresh) for each in loaded.engines.values()}
         with self._turn:
             now = self._loaded
             if not self._catalogue.continues(catalogue) or any(
-                id(each.graphs) not in ready for each in now.engines
+                id(each.graphs) not in ready for each in now.engines.values()
             ):
                 return False
             newest = self._catalogue
@@ -147,13 +151,13 @@ class Live:
                 newest = fresh.after(newest.changes_since(catalogue))
             self._catalogue, self._loaded = (
                 newest,
-                _each(now, lambda engine: ready[id(engine.graphs)].with_catalogue(newest)),
+                now.each(lambda engine: ready[id(engine.graphs)].with_catalogue(newest)),
             )
             return True
 
     def widths(self) -> dict[str, int]:
         """Return the width of each space that a bundle held here reads."""
-        spaces = [each.bundle.manifest.space for each in self._loaded.engines]
+        spaces = [each.bundle.manifest.space for each in self._loaded.engines.values()]
         return {space.name: space.width for space in spaces}
 
     def song_id_of(self, key: int) -> str | None:
@@ -161,16 +165,29 @@ class Live:
         return self.engine.song_id_of(key)
 
 
-def _each(loaded: Loaded, change: Callable[[Engine], Engine]) -> Loaded:
-    return Loaded(
-        None if loaded.current is None else change(loaded.current),
-        None if loaded.previous is None else change(loaded.previous),
-    )
+def _newest(followed: Catalogue, wanted: Loaded) -> Catalogue:
+    """Return the catalogue followed, or a later one that an engine was opened over."""
+    latest = max((each.catalogue for each in wanted.engines.values()), key=_revision, default=followed)
+    return latest if not len(followed) or latest.revision > followed.revision else followed
 
 
-def _renewed_or_let_go(engine: Engine | None, catalogue: Catalogue) -> Engine | None:
-    renewed = None if engine is None else engine.with_catalogue(catalogue)
-    return None if renewed is None or renewed.gaps.size else renewed
+def _revision(catalogue: Catalogue) -> int:
+    return catalogue.revision
+
+
+def _over(loaded: Loaded, catalogue: Catalogue) -> Loaded:
+    """Return the same engines over a catalogue; those besides the live one that cannot read it are let go."""
+    renewed = loaded.each(lambda engine: _renewed(engine, catalogue))
+    readable = renewed.each(lambda engine: None if engine.gaps.size else engine)
+    return replace(readable, current=renewed.current)
+
+
+def _renewed(engine: Engine, catalogue: Catalogue) -> Engine:
+    return engine if engine.catalogue is catalogue else engine.with_catalogue(catalogue)
+
+
+def _laid_out(engine: Engine, catalogue: Catalogue) -> Engine:
+    return engine if catalogue.continues(engine.catalogue) else engine.laid_out(catalogue)
 
 
 def _has_many_superseded(catalogue: Catalogue) -> bool:

@@ -13,18 +13,21 @@ from typing import Final
 
 from models.decision import pack_decision
 from models.guardrails import Rung
-from models.listening import Mode
+from models.listening import Mode, Population
 from service.clock import SECOND, Clock, Instant
 from service.errors import StaleCatalogue, StaleMemory
 from service.journal.command import Written
 from service.journal.recommendations import Chosen, RecordRecommendations
 from service.listener import ListenerKey
-from service.live.live import Live
+from service.live.engine import Engine
 from service.memory.listeners import Listeners
 from service.memory.state import ListenerState, OpenSession
+from service.recommend.answering import Answering
 from service.recommend.exposures import Exposures
 from service.recommend.recommend import Recommendation, Recommended, recommend
 from service.recommend.remember import view_of
+from service.recommend.shadow import Sample, Shadow
+from service.recommend.view import View
 from service.recommendation_id import RecommendationToken, TokenSigner
 from service.telemetry.metrics import Metrics
 
@@ -70,7 +73,8 @@ class Road:
     """The way of one request from a listener's id to a song on record."""
 
     listeners: Listeners
-    live: Live
+    answering: Answering
+    shadow: Shadow
     exposures: Exposures
     signer: TokenSigner
     metrics: Metrics
@@ -89,7 +93,8 @@ class Road:
         for attempt in range(ATTEMPTS):
             with self._timed("remember"):
                 state = await self._remember(asked.listener, afresh=attempt > 0)
-            command, recommended = self._choose(asked, state, tell, at=self.clock(), gone=gone)
+            at = self.clock()
+            command, recommended = self._choose(asked, state, tell, at=at, gone=gone)
             try:
                 with self._timed("record"):
                     written = await self.listeners.write_from(state, command)
@@ -102,6 +107,7 @@ class Road:
                 continue
             if recommended is not None and not written.duplicate:
                 self._count(command.mode, recommended)
+                self._show(asked, state, command.mode, recommended, at=at)
             return written
         raise StaleMemory(f"the state of listener {asked.listener.listener_id!r} changed {ATTEMPTS} times")
 
@@ -115,20 +121,15 @@ class Road:
 
         `gone` are songs withdrawn since this worker last looked.
         """
-        engine = self.live.engine
         opened = state.open_at(at, idle_limit_seconds=self.idle_limit_seconds)
         if opened is None or opened.session_id != asked.session_id:
             return self._command(asked, (), None, b"", at=at, bundle="", mode=Mode.UNSPECIFIED), None
-        with self._timed("remember"):
-            view = view_of(state, opened, engine.bundle.manifest.context)
-        recommended = recommend(
-            engine,
-            view,
-            self.exposures.of(view.mode),
-            now=at / SECOND,
-            count=asked.count,
-            exclude=(*asked.exclude, *gone),
+        engine, (view, recommended) = self.answering.ask(
+            asked.listener,
+            Population(state.population),
+            lambda engine: self._recommend(engine, asked, state, opened, at=at, gone=gone),
         )
+        self.answering.count_choices(engine, recommended)
         for step, seconds in recommended.seconds.items():
             self.metrics.road_seconds.labels(step).observe(seconds)
         bundle = engine.bundle.version
@@ -160,6 +161,39 @@ class Road:
             sequence=state.sequence,
         )
         return command, recommended
+
+    def _recommend(
+        self,
+        engine: Engine,
+        asked: Asked,
+        state: ListenerState,
+        opened: OpenSession,
+        *,
+        at: Instant,
+        gone: tuple[str, ...],
+    ) -> tuple[View, Recommended]:
+        """Return the listener as one bundle reads them, and the songs it gives them."""
+        with self._timed("remember"):
+            view = view_of(state, opened, engine.bundle.manifest.context)
+        exposures = self.exposures.of(view.mode)
+        exclude = (*asked.exclude, *gone)
+        recommended = recommend(engine, view, exposures, now=at / SECOND, count=asked.count, exclude=exclude)
+        return view, recommended
+
+    def _show(
+        self, asked: Asked, state: ListenerState, mode: Mode, recommended: Recommended, *, at: Instant
+    ) -> None:
+        """Let the bundle in shadow see what was asked and given; nobody waits for it."""
+        if state.open is not None:
+            sample = Sample(
+                state=state,
+                opened=state.open,
+                exposures=self.exposures.of(mode),
+                exclude=asked.exclude,
+                at=at,
+                given=recommended,
+            )
+            self.shadow.show(sample)
 
     def _degraded(self, recommended: Recommended) -> Iterator[str]:
         if self.listeners.cache.is_degraded:

@@ -268,3 +268,26 @@ def test_the_projected_index_gives_the_exact_cosine(tiny_bundle, rng):
 
     cosine = target @ wanted / np.linalg.norm(wanted) / np.linalg.norm(target, axis=1)
     np.testing.assert_allclose(maps.index_rows(embeddings) @ query, cosine, atol=1e-5)
+
+
+REFERENCE = b"""{"schema": "amrs-reference/1", "mean_squared_error": {"valence": 0.02},
+ "mode_shares": {"calm": 1.0}, "neighbour_distance": 0.5}"""
+
+
+def test_a_reference_may_be_sealed_with_it_and_old_bundles_have_none(folder: Path, tmp_path: Path):
+    version = seal(contents_of(folder) | {"reference.json": REFERENCE}, described(folder), tmp_path / "bundles")
+
+    reference = open_bundle(tmp_path / "bundles" / version).reference
+    assert reference is not None
+    assert reference.mean_squared_error == {"valence": 0.02}
+    assert open_bundle(folder).reference is None
+
+
+def test_a_reference_slipped_in_or_taken_out_afterwards_is_refused(folder: Path, tmp_path: Path):
+    version = seal(contents_of(folder) | {"reference.json": REFERENCE}, described(folder), tmp_path / "bundles")
+    (folder / "reference.json").write_bytes(REFERENCE)
+    (tmp_path / "bundles" / version / "reference.json").unlink()
+
+    for altered in (folder, tmp_path / "bundles" / version):
+        with pytest.raises(BundleError, match="must name"):
+            open_bundle(altered)

@@ -23,8 +23,8 @@ def home_settings(home: Path, repository: Repository, **chosen: object) -> Setti
     return Settings(home=home, token_secret=SECRET, **chosen)  # type: ignore[arg-type]
 
 
-def furnish(settings: Settings, repository: Repository) -> None:
-    """Import the songs and make the newest bundle live."""
+def furnish(settings: Settings, repository: Repository, version: str | None = None) -> None:
+    """Import the songs and make a bundle live, the newest one if none is named."""
 
     async def act() -> None:
         async with open_journal(settings.database_url) as journal:
@@ -33,6 +33,8 @@ def furnish(settings: Settings, repository: Repository) -> None:
                 songs=records, embeddings={SPACE.name: make_embeddings()}, at=system_clock(), actor="tests"
             )
             await journal.administer(songs)
-            await promote(journal, repository, repository.versions()[-1], at=system_clock(), actor="tests")
+            await promote(
+                journal, repository, version or repository.versions()[-1], at=system_clock(), actor="tests"
+            )
 
     asyncio.run(act())

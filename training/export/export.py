@@ -18,6 +18,7 @@ from models.errors import BundleError
 from models.gates import GateReport
 from models.golden import TOLERANCE, golden_arrays
 from models.guardrails import GuardrailTable
+from models.reference import TrainingReference
 from models.repository import Repository
 from models.tokens import TOKENISER_VERSION
 from models.utility import LinearUtility, TargetUtility
@@ -77,6 +78,7 @@ def export_bundle(
     repository: Repository,
     rng: np.random.Generator,
     candidate_count: int = 100,
+    reference: TrainingReference | None = None,
 ) -> str:
     """Seal a bundle into the repository; return its version.
 
@@ -88,6 +90,7 @@ def export_bundle(
         card: the model card, Markdown.
         rng: draws the golden cases.
         candidate_count: K, how many songs the policy proposes.
+        reference: what drift in the field is measured against, if it is known.
 
     Raises:
         BundleError: ONNX Runtime does not compute what PyTorch does, or sealing failed.
@@ -133,6 +136,8 @@ def export_bundle(
         "golden.npz": pack_arrays(golden_arrays(golden)),
         "MODEL_CARD.md": card.encode(),
     }
+    if reference is not None:
+        files["reference.json"] = reference.model_dump_json(by_alias=True, indent=2).encode()
     describe = {
         "created": origin.created,
         "code_version": origin.code_version,

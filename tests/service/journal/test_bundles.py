@@ -19,6 +19,7 @@ from service.journal.bundles import (
     live_bundle,
     previous_live_bundle,
     read_bundle,
+    serving_bundles,
 )
 from service.journal.revisions import read_revisions
 from service.journal.songs import ImportSongs, SongRecord
@@ -138,6 +139,45 @@ def test_the_live_bundle_changes_stage_by_promotion_and_rollback_only(three: Eng
     with pytest.raises(StageConflict):
         act(three, stage("b", "retired"))
     assert act(three, stage("c", "shadow")).stage == "shadow"
+
+
+def test_one_bundle_at_a_time_is_in_shadow_and_one_in_canary(three: Engine) -> None:
+    act(three, register("d"))
+    act(three, stage("c", "shadow"))
+
+    with pytest.raises(StageConflict, match="'c'"):
+        act(three, stage("d", "shadow"))
+    act(three, stage("d", "canary"))
+    held = act(three, serving_bundles)
+    assert {role: record.version for role, record in held.items()} == {
+        "live": "b",
+        "previous": "a",
+        "canary": "d",
+        "shadow": "c",
+    }
+
+
+@pytest.mark.parametrize("name", ["shadow", "canary"])
+def test_a_bundle_meets_requests_only_if_it_passed_its_gates_and_reads_every_song(
+    engine: Engine, name: Stage
+) -> None:
+    act(engine, register("failed", gates_passed=False))
+    act(engine, register("a"))
+
+    with pytest.raises(GateError, match="'failed'"):
+        act(engine, stage("failed", name))
+    song = SongRecord(Song(song_id="song-1"), None)
+    act(engine, ImportSongs(songs=[song], embeddings={"clap": np.ones((1, 2))}, at=NOON, actor="ops"))
+    with pytest.raises(CatalogueGap, match="mert"):
+        act(engine, stage("a", name))
+
+
+def test_the_stage_a_bundle_is_in_is_no_change(three: Engine) -> None:
+    act(three, stage("c", "shadow"))
+    before = act(three, read_revisions)
+
+    assert act(three, stage("c", "shadow")).staged_at == NOON
+    assert act(three, read_revisions) == before
 
 
 def test_an_unknown_bundle_is_named(engine: Engine) -> None:

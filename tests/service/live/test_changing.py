@@ -23,11 +23,11 @@ from hypothesis.stateful import (
 from models.bundle import Bundle
 from models.catalogue import Catalogue, Changes, Song, empty_catalogue
 from models.repository import Repository
-from service.errors import StageConflict
 from service.live import live
 from service.live.engine import Engine
 from service.live.live import Live
 from tests.bundles import SPACE, seal_bundle
+from tests.service.live.swapping import roll_back, swap
 
 NUMBERS = st.integers(0, 14)
 VECTORS = st.integers(0, 1000)
@@ -61,7 +61,7 @@ class Changing(RuleBasedStateMachine):
     @initialize()
     def first(self) -> None:
         self.live.renew(empty_catalogue())
-        self.live.swap(self.pair[0], self.live.catalogue)
+        swap(self.live, self.pair[0], self.live.catalogue)
 
     def follow(self, *song_ids: str) -> None:
         self.revision += 1
@@ -99,7 +99,7 @@ class Changing(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1))
     def swap(self, which: int) -> None:
-        self.live.swap(self.pair[which], self.live.catalogue)
+        swap(self.live, self.pair[which], self.live.catalogue)
 
     @rule()
     def begin_to_open(self) -> None:
@@ -110,15 +110,13 @@ class Changing(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def finish_opening(self, which: int) -> None:
         assert self.opening is not None
-        self.live.swap(self.pair[which], self.opening)
+        swap(self.live, self.pair[which], self.opening)
         self.opening = None
 
     @rule()
     def roll_back(self) -> None:
-        try:
-            self.live.rollback()
-        except StageConflict:
-            assert self.live.loaded.previous is None
+        if self.live.loaded.previous is not None:
+            roll_back(self.live)
 
     @rule()
     def lay_out(self) -> None:
@@ -132,7 +130,7 @@ class Changing(RuleBasedStateMachine):
     @invariant()
     def engines_give_what_may_be_given(self) -> None:
         meant = {song_id: title for song_id, (title, _, gone) in self.songs.items() if not gone}
-        for engine in self.live.loaded.engines:
+        for engine in self.live.loaded.engines.values():
             found = seen(engine)
             assert found["titles"] == meant
             assert len(engine.index) == len(meant)
