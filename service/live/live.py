@@ -92,7 +92,7 @@ class Live:
     def hold(self, wanted: Loaded) -> None:
         """Hold these engines from now on, each over the newest catalogue.
 
-        It is the one followed, or a later one that an engine was opened over: opening takes its time, and songs are
+        It is the one followed, or a later one that an engine was opened over: opening takes time, and songs are
         followed meanwhile. An engine besides the live one that cannot read every active song is let go.
 
         Raises:
