@@ -11,6 +11,7 @@ from models.catalogue import Song
 from models.log import Log
 from models.repository import Repository
 from service.clock import Instant, system_clock
+from service.health import BundleHealth, read_health
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.journal import Journal, open_journal
@@ -140,6 +141,17 @@ def live_version(settings: Settings) -> str | None:
     """Return the version that is live, if one is."""
     record = _run(settings, lambda journal: journal.read(live_bundle))
     return record.version if record else None
+
+
+def bundle_health(settings: Settings, version: str) -> BundleHealth:
+    """Return how a bundle fares, over all workers.
+
+    Raises:
+        UnknownBundle: none of that version is registered.
+    """
+    repository, at = repository_of(settings), system_clock()
+    bundle = repository.open(version) if version in repository.versions() else None
+    return _run(settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at)))
 
 
 async def promote(
