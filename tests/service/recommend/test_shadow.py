@@ -49,7 +49,7 @@ def test_the_same_bundle_differs_in_nothing(engine: Engine) -> None:
 
 
 def test_a_bundle_that_refuses_more_is_told_from_one_that_refuses_less(
-    tiny_bundle: Bundle, engine: Engine
+    tiny_bundle: Bundle, tiny_catalogue: Catalogue, engine: Engine
 ) -> None:
     strict = make_guardrails(WIDE.model_copy(update={"arousal_band": 1e-6})).model_copy(update={"approved": {}})
     refusing = open_engine(replace(tiny_bundle, guardrails=strict), tiny_catalogue)
