@@ -336,6 +336,30 @@ def stage_bundle(
     typer.echo(f"{staged.version} is {staged.stage}")
 
 
+@bundles.command("health")
+def bundle_health(version: VersionArgument) -> None:
+    """Say how a bundle fares over all workers: what it served and shadowed at its stage, and how it drifts."""
+    from service import operations
+
+    health = operations.bundle_health(settings(), version)
+    served, shadowed = health.served, health.shadowed
+    holders = sum(version in replica.holding.values() for replica in health.replicas)
+    typer.echo(f"{version} is {health.record.stage}; held by {holders} of {len(health.replicas)} workers")
+    typer.echo(f"served: {served.requests} requests, {served.errors} errors; {served.choices} choices, ", nl=False)
+    typer.echo(f"{served.fallbacks} fallbacks")
+    if shadowed.compared:
+        typer.echo(
+            f"shadowed: {shadowed.compared} requests, {shadowed.errors} errors, {shadowed.dropped} dropped; "
+            f"the same song in {shadowed.same_song_share:.1%}"
+        )
+    for name, figure in health.drift.items():
+        reference = "no reference" if figure.reference is None else f"reference {figure.reference:.4f}"
+        typer.echo(f"{name}: {figure.value:.4f} over {figure.count}; {reference}")
+    for replica in health.replicas:
+        if failure := replica.failures.get(version):
+            typer.echo(f"{replica.replica} failed to {failure.step}: {failure.reason}")
+
+
 @bundles.command("enrol")
 def enrol_listener(
     listener: ListenerArgument,

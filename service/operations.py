@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from models.bundle import Bundle
 from models.repository import Repository
 from service.clock import Instant, system_clock
+from service.health import BundleHealth, read_health
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
@@ -124,6 +125,17 @@ def live_version(settings: Settings) -> str | None:
     """Return the version that is live, if one is."""
     record = run_on_journal(settings, lambda journal: journal.read(live_bundle))
     return record.version if record else None
+
+
+def bundle_health(settings: Settings, version: str) -> BundleHealth:
+    """Return how a bundle fares, over all workers.
+
+    Raises:
+        UnknownBundle: none of that version is registered.
+    """
+    repository, at = repository_of(settings), system_clock()
+    bundle = repository.open(version) if version in repository.versions() else None
+    return _run(settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at)))
 
 
 async def promote(

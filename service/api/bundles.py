@@ -146,7 +146,7 @@ async def bundles(parts: PartsDep) -> BundlesView:
 async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     """Say how a bundle fares in this worker, and over all of them."""
     loaded = parts.live.loaded
-    engine = loaded.engines.get(version)
+    engine = loaded.by_version.get(version)
     bundle, at = None if engine is None else engine.bundle, parts.clock()
     health = await parts.journal.read(lambda sql: read_health(sql, version, bundle, at=at))
     roles = [role for each in health.replicas for role, held in each.holding.items() if held == version]

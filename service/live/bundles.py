@@ -92,7 +92,7 @@ class BundleFollower:
         self._failures = {}
         await self._hold(wanted)
         for role, record in wanted.items():
-            if record.version not in self._live.loaded.engines:
+            if record.version not in self._live.loaded.by_version:
                 await self._take_up(role, record, wanted)
 
     async def _take_up(self, role: str, record: BundleRecord, wanted: dict[str, BundleRecord]) -> None:
@@ -101,7 +101,7 @@ class BundleFollower:
             engine = await asyncio.to_thread(self._loader.load, record, await self._catalogue())
             with self._loader.step(record.version, "swap"):
                 await self._hold(wanted, engine)
-                if record.version not in self._live.loaded.engines:
+                if record.version not in self._live.loaded.by_version:
                     raise CatalogueGap("an active song that came meanwhile has no embedding in its space")
         except BundleNotLoaded as problem:
             self._failures[record.version] = Failure(problem.step, problem.reason[:_REASON_LENGTH], self._clock())
@@ -154,7 +154,7 @@ def arranged(held: Loaded, wanted: Mapping[str, BundleRecord], fresh: Engine | N
 
     While the live bundle is not at hand, the one that answers goes on; where none answers, the one before does.
     """
-    engines = held.engines | ({} if fresh is None else {fresh.bundle.version: fresh})
+    engines = held.by_version | ({} if fresh is None else {fresh.bundle.version: fresh})
     roles = {role: engines.get(record.version) for role, record in wanted.items()}
     return Loaded(
         current=roles.get("live") or held.current or roles.get("previous"),

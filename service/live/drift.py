@@ -106,7 +106,7 @@ class DriftWatch:
 
     def _calibration_of(self, version: str) -> Calibration | None:
         if version not in self._calibrations:
-            engine = self._live.loaded.engines.get(version)
+            engine = self._live.loaded.by_version.get(version)
             try:
                 bundle = self._repository.open(version) if engine is None else engine.bundle
                 self._calibrations[version] = bundle.calibration
@@ -116,7 +116,7 @@ class DriftWatch:
         return self._calibrations[version]
 
     def _distance_of(self, version: str, song_key: int) -> float | None:
-        engine = self._live.loaded.engines.get(version)
+        engine = self._live.loaded.by_version.get(version)
         if engine is None:
             return None
         row = int(engine.catalogue.rows(np.array([song_key]))[0])

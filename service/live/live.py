@@ -39,7 +39,7 @@ class Loaded:
     """Version → when the bundle came to its stage, as far as SQL was asked."""
 
     @property
-    def engines(self) -> dict[str, Engine]:
+    def by_version(self) -> dict[str, Engine]:
         """Every engine that is held, by its bundle's version."""
         held = (self.shadow, self.canary, self.previous, self.current)
         return {engine.bundle.version: engine for engine in held if engine is not None}

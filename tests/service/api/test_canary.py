@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 20.0
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str, str, str]:
-    """A repository; a bundle that is live, another one, and one that fails on the fifth song."""
+    """A repository; a bundle that is live, another one, and one that fails on the fourth song."""
     repository = Repository(tmp_path_factory.mktemp("canary"))
     live, other = seal_bundle(repository, seed=1), seal_bundle(repository, seed=2)
     graph = (repository.root / live / "world.onnx").read_bytes()
@@ -120,7 +120,7 @@ def test_where_the_canary_fails_the_live_bundle_answers(
     stage(client, failing, "canary")
     enrol(client, "l-1")
     assert comes_true(lambda: listener.ask().json()["bundle"] == failing)
-    for _ in range(4):
+    for _ in range(3):
         listener.cycle()
 
     assert listener.ask().json()["bundle"] == live

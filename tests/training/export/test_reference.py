@@ -9,7 +9,7 @@ from training.metrics.prediction import prediction_scores
 
 
 def test_errors_shares_and_distances_are_those_of_training():
-    """Engagement is off by 0.1 and 0.3; nobody reported. Three songs are 3, 3 and 4 from their nearest others."""
+    """Engagement is off by 0.1 and 0.3; nobody reported. Three songs are 3, 3 and 4 from their nearest other."""
     predicted = np.array([[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]], np.float32)
     truth = np.array([[0.6, np.nan, np.nan, np.nan], [0.8, np.nan, np.nan, np.nan]], np.float32)
     modes = np.array([Mode.CALM, Mode.CALM, Mode.SLEEP, Mode.CALM])
