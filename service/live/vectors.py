@@ -109,9 +109,7 @@ def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVecto
 
 def nearest_distances(points: Float[ndarray, "S D"], asked: Float[ndarray, "N D"]) -> Float[ndarray, " N"]:
     """Return the Euclidean distance from each vector asked about to its nearest point; infinite without points."""
-    index = faiss.IndexFlatL2(points.shape[1])
-    index.add(np.ascontiguousarray(points, np.float32))
-    if not index.ntotal or not len(asked):
+    if not len(points) or not len(asked):
         return np.full(len(asked), np.inf)
-    squared, _ = index.search(np.ascontiguousarray(asked, np.float32), 1)
+    squared, _ = faiss.knn(np.ascontiguousarray(asked, np.float32), np.ascontiguousarray(points, np.float32), 1)
     return np.sqrt(np.maximum(squared[:, 0], 0.0)).astype(np.float64)
