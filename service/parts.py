@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any, Final, Never, TypeVar
 
-from models.errors import ConfigError, Unavailable
+from models.errors import ConfigError
 from models.repository import Repository
 from service.access.keys import Door
 from service.background import repeating
@@ -18,25 +18,19 @@ from service.live.follow import open_live
 from service.live.live import Live
 from service.memory.listeners import Listeners
 from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
+from service.readiness import Readiness
 from service.recommend.exposures import open_exposures
-from service.recommend.road import REDIS, Road
+from service.recommend.road import Road
 from service.recommendation_id import TokenSigner
 from service.settings import Settings, signing_key
 from service.telemetry.metrics import Metrics
+from service.telemetry.storage import CacheNumbers, JournalNumbers
+from service.telemetry.vitals import Vitals, open_vitals
 
 IDLE_LOOK_SECONDS: Final = 60.0
 """How often idle sessions are written down as ended."""
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Whether the service can serve."""
-
-    bundle: str | None
-    degraded: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +47,7 @@ class Parts:
     repository: Repository
     live: Live
     road: Road
+    readiness: Readiness
 
     async def record(self, command: Command[Answer]) -> Written[Answer]:
         """Commit a listener's write; memory follows."""
@@ -61,18 +56,6 @@ class Parts:
     async def record_all(self, listener: ListenerKey, commands: Sequence[Command[Any]]) -> list[Outcome]:
         """Commit one listener's writes in one transaction; each has its own outcome."""
         return await self.listeners.write_all(listener, commands) if commands else []
-
-    async def health(self) -> Health:
-        """Say whether the service can serve."""
-        current = self.live.loaded.current
-        version = None if current is None else current.bundle.version
-        missing = [] if version else ["bundle"]
-        try:
-            await self.journal.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar())
-        except Unavailable:
-            missing.append("journal")
-        degraded = (REDIS,) if self.listeners.cache.is_degraded else ()
-        return Health(bundle=version, degraded=degraded, missing=tuple(missing))
 
 
 @asynccontextmanager
@@ -86,12 +69,14 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
     async with AsyncExitStack() as stack:
         signer = TokenSigner(signing_key(settings))
         config = JournalConfig(write_timeout_seconds=settings.write_timeout_seconds)
-        journal = await stack.enter_async_context(open_journal(settings.database_url, config=config))
+        journal = await stack.enter_async_context(
+            open_journal(settings.database_url, config=config, watch=JournalNumbers(metrics))
+        )
         cache = await stack.enter_async_context(
             open_redis_cache(
                 settings.redis_url or _no_redis(),
                 RedisCacheConfig(prefix=settings.redis_prefix, timeout_seconds=settings.redis_timeout_seconds),
-                on_error=lambda _: metrics.degraded.labels(REDIS).inc(),
+                watch=CacheNumbers(metrics),
             )
         )
         listeners = Listeners(journal, cache)
@@ -108,6 +93,9 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             clock=clock,
             idle_limit_seconds=settings.idle_limit_seconds,
         )
+        readiness = Readiness(journal=journal, cache=cache, live=live, clock=clock)
+        vitals = Vitals(metrics, journal=journal, cache=cache, readiness=readiness, home=settings.home)
+        await stack.enter_async_context(open_vitals(vitals))
         yield Parts(
             settings=settings,
             clock=clock,
@@ -119,6 +107,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             repository=repository,
             live=live,
             road=road,
+            readiness=readiness,
         )
 
 

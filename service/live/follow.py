@@ -13,10 +13,11 @@ from typing import Final
 
 import structlog
 
+from models.catalogue import Catalogue
 from models.errors import AmrsError, BundleError, Unavailable
 from models.repository import Repository
 from service.background import repeating
-from service.journal.bundles import live_bundle
+from service.journal.bundles import BundleRecord, live_bundle
 from service.journal.journal import Journal
 from service.journal.revisions import Revisions, read_revisions
 from service.journal.songs import read_catalogue
@@ -69,11 +70,15 @@ class Follower:
         if current is not None and current.bundle.version == wanted.version:
             await asyncio.to_thread(self._live.renew, catalogue)
         else:
-            bundle = await asyncio.to_thread(self._repository.open, wanted.version)
-            if bundle.digest != wanted.digest:
-                raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
-            await asyncio.to_thread(self._live.swap, bundle, catalogue)
+            with self._metrics.swap():
+                await self._swap(wanted, catalogue)
             self._announce(wanted.version, None if current is None else current.bundle.version)
+
+    async def _swap(self, wanted: BundleRecord, catalogue: Catalogue) -> None:
+        bundle = await asyncio.to_thread(self._repository.open, wanted.version)
+        if bundle.digest != wanted.digest:
+            raise BundleError(f"bundle {wanted.version} is not the one that was promoted: its digest differs")
+        await asyncio.to_thread(self._live.swap, bundle, catalogue)
 
     def _announce(self, version: str, before: str | None) -> None:
         if before is not None:
@@ -85,7 +90,7 @@ class Follower:
 @asynccontextmanager
 async def open_live(repository: Repository, journal: Journal, metrics: Metrics) -> AsyncIterator[Live]:
     """Give what is live, brought up to date first and kept so in the background."""
-    live = Live()
+    live = Live(on_run=lambda graph, seconds: metrics.onnx_seconds[graph].observe(seconds))
     follower = Follower(repository, journal, live, metrics)
 
     await follower.look()

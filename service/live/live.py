@@ -13,6 +13,7 @@ from models.catalogue import Catalogue
 from models.errors import Unavailable
 from service.errors import CatalogueGap, StageConflict
 from service.live.engine import Engine, open_engine
+from service.live.graphs import OnRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Loaded:
 class Live:
     """The holder of the live engine; writers take turns, readers never wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_run: OnRun | None = None) -> None:
         self._loaded = Loaded()
+        self._on_run = on_run
         self._turn = Lock()
 
     @property
@@ -54,7 +56,7 @@ class Live:
             CatalogueGap, BundleError: as `open_engine`; what was live stays live.
         """
         with self._turn:
-            engine = open_engine(bundle, catalogue)
+            engine = open_engine(bundle, catalogue, self._on_run)
             before = self._loaded
             same = before.current is not None and before.current.bundle.version == bundle.version
             self._loaded = Loaded(engine, before.previous if same else before.current)

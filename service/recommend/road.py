@@ -122,7 +122,7 @@ class Road:
             exclude=asked.exclude,
         )
         for step, seconds in recommended.seconds.items():
-            self.metrics.road_seconds.labels(step).observe(seconds)
+            self.metrics.steps[step].observe(seconds)
         bundle = engine.bundle.version
         songs = tuple(self._named(asked, opened, recommended, bundle=bundle, at=at))
         refusal = recommended.refusal
@@ -200,16 +200,17 @@ class Road:
         )
 
     def _count(self, mode: Mode, recommended: Recommended) -> None:
-        self.metrics.recommendations.labels(mode.label).inc(len(recommended.songs))
+        self.metrics.recommended[mode.label].inc(len(recommended.songs))
         if INTERVALS in self._degraded(recommended):
-            self.metrics.degraded.labels(INTERVALS).inc()
+            self.metrics.done_without[INTERVALS].inc()
         outcomes = [*recommended.songs, *([recommended.refusal] if recommended.refusal else [])]
         for outcome in outcomes:
+            self.metrics.candidates.inc(outcome.considered)
             rung = outcome.decision.rung
             if rung is not Rung.POLICY:
-                self.metrics.fallbacks.labels(rung.value).inc()
+                self.metrics.fallen_back[rung.value].inc()
             for rule, count in outcome.vetoed.items():
-                self.metrics.vetoes.labels(rule).inc(count)
+                self.metrics.vetoed[rule].inc(count)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -217,4 +218,4 @@ class Road:
         try:
             yield
         finally:
-            self.metrics.road_seconds.labels(step).observe(perf_counter() - begun)
+            self.metrics.steps[step].observe(perf_counter() - begun)

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Final
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +33,7 @@ class RequestTelemetry:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -52,6 +54,7 @@ class RequestTelemetry:
             await send(message)
 
         begun = perf_counter()
+        self._metrics.in_flight += 1
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_named)
@@ -62,12 +65,18 @@ class RequestTelemetry:
                 detail = f"see the logs of this service for request {request_id}"
                 await answer(UNEXPECTED, Request(scope), detail=detail)(scope, receive, send_named)
             finally:
+                self._metrics.in_flight -= 1
                 self._record(scope, status, perf_counter() - begun)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = _template(scope), _method(scope)
-        self._metrics.requests.labels(route, method, status).inc()
-        self._metrics.request_seconds.labels(route, method).observe(seconds)
+        told = (route, method, status)
+        if told not in self._bound:  # a small set: templates, methods and statuses
+            count, timed = self._metrics.requests, self._metrics.request_seconds
+            self._bound[told] = count.labels(*told), timed.labels(route, method)
+        counted, timed_now = self._bound[told]
+        counted.inc()
+        timed_now.observe(seconds)
         _log.info("request", route=route, method=method, status=status, seconds=round(seconds, 6))
 
 
