@@ -24,6 +24,7 @@ from service.recommend.road import Road
 from service.recommendation_id import TokenSigner
 from service.settings import Settings, signing_key
 from service.telemetry.metrics import Metrics
+from service.telemetry.spans import Spans
 from service.telemetry.storage import CacheNumbers, JournalNumbers
 from service.telemetry.vitals import Vitals, open_vitals
 
@@ -59,7 +60,9 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, *, clock: Clock, metrics: Metrics, spans: Spans | None = None
+) -> AsyncIterator[Parts]:
     """Open everything one worker holds.
 
     Raises:
@@ -92,6 +95,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             metrics=metrics,
             clock=clock,
             idle_limit_seconds=settings.idle_limit_seconds,
+            spans=spans,
         )
         readiness = Readiness(journal=journal, cache=cache, live=live, clock=clock)
         vitals = Vitals(metrics, journal=journal, cache=cache, readiness=readiness, home=settings.home)

@@ -27,6 +27,7 @@ from service.recommend.recommend import Recommendation, Recommended, recommend
 from service.recommend.remember import view_of
 from service.recommendation_id import RecommendationToken, TokenSigner
 from service.telemetry.metrics import Metrics
+from service.telemetry.spans import Spans
 
 ATTEMPTS: Final = 5
 """How often a choice is made again because the listener's state moved on meanwhile."""
@@ -76,6 +77,7 @@ class Road:
     metrics: Metrics
     clock: Clock
     idle_limit_seconds: float
+    spans: Spans | None = None
 
     async def next_songs(self, asked: Asked, tell: Tell) -> Written[bytes]:
         """Return the answer to a request for songs, as it was committed.
@@ -120,6 +122,7 @@ class Road:
             now=at / SECOND,
             count=asked.count,
             exclude=asked.exclude,
+            on_lap=self.spans.step if self.spans else None,
         )
         for step, seconds in recommended.seconds.items():
             self.metrics.steps[step].observe(seconds)
@@ -218,4 +221,7 @@ class Road:
         try:
             yield
         finally:
-            self.metrics.steps[step].observe(perf_counter() - begun)
+            ended = perf_counter()
+            self.metrics.steps[step].observe(ended - begun)
+            if self.spans is not None:
+                self.spans.step(step, begun, ended)
