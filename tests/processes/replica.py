@@ -37,8 +37,8 @@ class Replica:
 
 
 @contextmanager
-def replica(settings: Settings) -> Iterator[Replica]:
-    """Give a replica that is ready; it is asked to end afterwards."""
+def replica(settings: Settings, *, wait: bool = True) -> Iterator[Replica]:
+    """Give a replica, once it is ready if asked to wait; it is asked to end afterwards."""
     ready = f"http://127.0.0.1:{settings.port}/readyz"
     settings.home.mkdir(parents=True, exist_ok=True)
     process = Process(
@@ -49,7 +49,7 @@ def replica(settings: Settings) -> Iterator[Replica]:
         environment=dict(as_environment(settings)),
     )
     try:
-        yield Replica(process.start(), settings)
+        yield Replica(process.start(wait=wait), settings)
     finally:
         process.stop()
 

@@ -62,7 +62,9 @@ def topology(folder: Path, repository: Repository, *, disk: Path | None = None) 
         ]
         upgrade_database(homes[0])
         furnish(homes[0], repository)
-        replicas = [stack.enter_context(replica(home)) for home in homes]
+        replicas = [stack.enter_context(replica(home, wait=False)) for home in homes]
+        for each in replicas:
+            each.process.await_start()
         addresses = [each.address for each in replicas]
         address, numbers_address = stack.enter_context(proxy(folder, addresses))
         running = Topology(
