@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 import httpx
-from sqlalchemy import NullPool, create_engine, select
+from sqlalchemy import Column, NullPool, create_engine, select
 
 from service.journal.engine import database_of
 from service.journal.tables import feedback, listeners, plays, receipts, recommendations, sessions
@@ -123,28 +123,52 @@ def listening(address: str | Sequence[str], *, count: int, name: str = "l") -> I
             app.join(60)
 
 
-def reconcile(ledgers: Sequence[Ledger], database_url: str) -> None:
-    """Compare ledgers with SQL: nothing acknowledged is missing or twice; nothing is there that nobody sent."""
+@dataclass
+class Found:
+    """What SQL holds of one listener."""
+
+    offered: dict[int, str]
+    """Position → song."""
+    told: dict[str, int]
+    """Event → position."""
+    played: list[int]
+    """The positions of plays, as often as they are there."""
+    session_count: int
+    written: set[str]
+    """The ids of writes that left a receipt."""
+
+
+def found_in(database_url: str, listener_id: str) -> Found:
+    """Return what a database holds of a listener."""
     engine = create_engine(database_of(database_url), poolclass=NullPool)
     with engine.connect() as sql:
-        for ledger in ledgers:
-            number = sql.scalar(
-                select(listeners.c.listener_number).where(listeners.c.listener_id == ledger.listener_id)
-            )
-            mine = [table.c.listener_number == number for table in (recommendations, feedback, plays)]
-            offered = sql.execute(
-                select(recommendations.c.position, recommendations.c.song_id).where(mine[0])
-            ).all()
-            told = sql.execute(select(feedback.c.event_id, feedback.c.position).where(mine[1])).all()
-            played = sql.scalars(select(plays.c.position).where(mine[2])).all()
-            begun = sql.execute(select(sessions).where(sessions.c.listener_number == number)).all()
-            written = set(sql.scalars(select(receipts.c.client_id).where(receipts.c.listener_number == number)))
-            who = ledger.listener_id
-            assert not ledger.wrong, f"{who}: {ledger.wrong}"
-            assert len(begun) == 1, who
-            assert ledger.offered.items() <= dict(offered).items(), f"{who}: a recommendation was lost or changed"
-            assert ledger.told.items() <= dict(told).items(), f"{who}: feedback was lost or moved"
-            assert len(played) == len(set(played)) == len(told), f"{who}: a play is missing or counted twice"
-            extra = len(offered) - len(ledger.offered) + len(told) - len(ledger.told)
-            assert extra <= len(ledger.open_requests & written), f"{who}: {extra} writes that nobody sent"
-            assert [position for position, _ in sorted(offered)] == list(range(len(offered))), f"{who}: a gap"
+        number = sql.scalar(select(listeners.c.listener_number).where(listeners.c.listener_id == listener_id))
+
+        def rows(*columns: Column[Any]) -> Sequence[Any]:
+            return sql.execute(select(*columns).where(columns[0].table.c.listener_number == number)).all()
+
+        offered = rows(recommendations.c.position, recommendations.c.song_id)
+        told = rows(feedback.c.event_id, feedback.c.position)
+        found = Found(
+            offered=dict(offered),
+            told=dict(told),
+            played=[row.position for row in rows(plays.c.position)],
+            session_count=len(rows(sessions.c.session_id)),
+            written={row.client_id for row in rows(receipts.c.client_id)},
+        )
+    assert (len(found.offered), len(found.told)) == (len(offered), len(told)), f"{listener_id}: counted twice"
+    return found
+
+
+def reconcile(ledgers: Sequence[Ledger], database_url: str) -> None:
+    """Compare ledgers with SQL: nothing acknowledged is missing or twice; nothing is there that nobody sent."""
+    for ledger in ledgers:
+        who, found = ledger.listener_id, found_in(database_url, ledger.listener_id)
+        assert not ledger.wrong, f"{who}: {ledger.wrong}"
+        assert found.session_count == 1, who
+        assert ledger.offered.items() <= found.offered.items(), f"{who}: a recommendation was lost or changed"
+        assert ledger.told.items() <= found.told.items(), f"{who}: feedback was lost or moved"
+        assert sorted(found.played) == sorted(found.told.values()), f"{who}: a play is missing or counted twice"
+        extra = len(found.offered) - len(ledger.offered) + len(found.told) - len(ledger.told)
+        assert extra <= len(ledger.open_requests & found.written), f"{who}: {extra} writes that nobody sent"
+        assert sorted(found.offered) == list(range(len(found.offered))), f"{who}: a gap"
