@@ -44,6 +44,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "error: $(PYTHON) comes without venv; install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing into $(VENV): several hundred MB the first time, a few minutes (details in $(VENV)/install.log)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -c constraints.txt -e '.[service,training,dev]' > $(VENV)/install.log 2>&1 || { \
+	@$(BIN)/python -m pip install -c constraints.txt -e '.[service,tracing,training,dev]' > $(VENV)/install.log 2>&1 || { \
 	  tail -n 20 $(VENV)/install.log >&2; exit 1; }
 	@touch $@

@@ -1,11 +1,12 @@
 """The app: one factory, the same in tests and in production; nothing opens before the lifespan, nor on import."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypedDict
 
 from fastapi import FastAPI
 
+from models.errors import ConfigError
 from service.api import (
     blocks,
     bundles,
@@ -23,7 +24,8 @@ from service.clock import Clock, system_clock
 from service.parts import Parts, open_parts
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.telemetry.requests import RequestTelemetry
+from service.telemetry.requests import RequestTelemetry, Traced
+from service.telemetry.spans import Spans
 
 DESCRIPTION = """Chooses a listener's next song, under guardrails, and keeps account of why.
 
@@ -39,11 +41,15 @@ class Resources(TypedDict):
 
 def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     """Return the service's app for these settings; it opens its parts when it starts."""
-    metrics = Metrics()
+    metrics, traced = Metrics(), Traced()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Resources]:
-        async with open_parts(settings, clock=clock, metrics=metrics) as parts:
+        async with AsyncExitStack() as stack:
+            traced.spans = stack.enter_context(_tracing(settings)) if settings.trace_endpoint else None
+            parts = await stack.enter_async_context(
+                open_parts(settings, clock=clock, metrics=metrics, spans=traced.spans)
+            )
             yield Resources(parts=parts)
 
     app = FastAPI(
@@ -57,5 +63,17 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     for part in (recommendations, sessions, events, history, blocks, songs, catalogue, canary, bundles, health):
         app.include_router(part.router)
     tell_problems(app)
-    app.add_middleware(RequestTelemetry, metrics=metrics)
+    app.add_middleware(RequestTelemetry, metrics=metrics, traced=traced)
     return app
+
+
+def _tracing(settings: Settings) -> AbstractContextManager[Spans]:
+    try:
+        from service.telemetry.tracing import (
+            open_tracing,  # only where it is asked for: it costs memory and a thread
+        )
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"AMRS_TRACE_ENDPOINT needs {missing.name}, which is not installed: pip install 'amrs[tracing]'"
+        ) from missing
+    return open_tracing(str(settings.trace_endpoint), share=settings.trace_share)

@@ -135,7 +135,9 @@ def bundle_health(settings: Settings, version: str) -> BundleHealth:
     """
     repository, at = repository_of(settings), system_clock()
     bundle = repository.open(version) if version in repository.versions() else None
-    return _run(settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at)))
+    return run_on_journal(
+        settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at))
+    )
 
 
 async def promote(

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any, Final, Never, TypeVar
 
-from models.errors import ConfigError, Unavailable
+from models.errors import ConfigError
 from models.repository import Repository
 from service.access.keys import Door
 from service.background import repeating
@@ -25,29 +25,24 @@ from service.live.signature import public_keys_of
 from service.live.watch import open_watch
 from service.memory.listeners import Listeners
 from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
+from service.readiness import Readiness
 from service.recommend.answering import Answering
 from service.recommend.exposures import open_exposures
-from service.recommend.road import REDIS, Road
+from service.recommend.road import Road
 from service.recommend.shadow import open_shadow
 from service.recommend.trial import try_out
 from service.recommendation_id import TokenSigner
 from service.settings import Settings, signing_key
 from service.staging import Staging
 from service.telemetry.metrics import Metrics
+from service.telemetry.spans import Spans
+from service.telemetry.storage import CacheNumbers, JournalNumbers
+from service.telemetry.vitals import Vitals, open_vitals
 
 IDLE_LOOK_SECONDS: Final = 60.0
 """How often idle sessions are written down as ended."""
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Whether the service can serve."""
-
-    bundle: str | None
-    degraded: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +61,7 @@ class Parts:
     bundles: BundleFollower
     staging: Staging
     road: Road
+    readiness: Readiness
 
     async def record(self, command: Command[Answer]) -> Written[Answer]:
         """Commit a listener's write; memory follows."""
@@ -75,21 +71,11 @@ class Parts:
         """Commit one listener's writes in one transaction; each has its own outcome."""
         return await self.listeners.write_all(listener, commands) if commands else []
 
-    async def health(self) -> Health:
-        """Say whether the service can serve."""
-        current = self.live.loaded.current
-        version = None if current is None else current.bundle.version
-        missing = [] if version else ["bundle"]
-        try:
-            await self.journal.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar())
-        except Unavailable:
-            missing.append("journal")
-        degraded = (REDIS,) if self.listeners.cache.is_degraded else ()
-        return Health(bundle=version, degraded=degraded, missing=tuple(missing))
-
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, *, clock: Clock, metrics: Metrics, spans: Spans | None = None
+) -> AsyncIterator[Parts]:
     """Open everything one worker holds.
 
     Raises:
@@ -99,18 +85,26 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
     async with AsyncExitStack() as stack:
         signer = TokenSigner(signing_key(settings))
         config = JournalConfig(write_timeout_seconds=settings.write_timeout_seconds)
-        journal = await stack.enter_async_context(open_journal(settings.database_url, config=config))
+        journal = await stack.enter_async_context(
+            open_journal(settings.database_url, config=config, watch=JournalNumbers(metrics))
+        )
         cache = await stack.enter_async_context(
             open_redis_cache(
                 settings.redis_url or _no_redis(),
                 RedisCacheConfig(prefix=settings.redis_prefix, timeout_seconds=settings.redis_timeout_seconds),
-                on_error=lambda _: metrics.degraded.labels(REDIS).inc(),
+                watch=CacheNumbers(metrics),
             )
         )
         listeners = Listeners(journal, cache)
         repository = Repository(settings.home / "bundles")
         keys = public_keys_of(settings)
-        loader = Loader(repository=repository, try_out=try_out, metrics=metrics.models, public_keys=keys)
+        loader = Loader(
+            repository=repository,
+            try_out=try_out,
+            metrics=metrics.models,
+            public_keys=keys,
+            on_run=lambda graph, seconds: metrics.onnx_seconds[graph].observe(seconds),
+        )
         live, bundles = await stack.enter_async_context(open_live(loader, journal, metrics, clock))
         roster = await stack.enter_async_context(open_canary_roster(journal, live))
         tally = await stack.enter_async_context(
@@ -130,7 +124,11 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             metrics=metrics,
             clock=clock,
             idle_limit_seconds=settings.idle_limit_seconds,
+            spans=spans,
         )
+        readiness = Readiness(journal=journal, cache=cache, live=live)
+        vitals = Vitals(metrics, journal=journal, cache=cache, readiness=readiness, home=settings.home)
+        await stack.enter_async_context(open_vitals(vitals))
         yield Parts(
             settings=settings,
             clock=clock,
@@ -144,6 +142,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             bundles=bundles,
             staging=Staging(journal=journal, repository=repository, public_keys=keys),
             road=road,
+            readiness=readiness,
         )
 
 

@@ -68,6 +68,23 @@ class Settings(BaseSettings):
     token_secret: SecretStr | None = None
     """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
 
+    trace_endpoint: str | None = None
+    """Where spans are sent by OTLP, as `http://collector:4318/v1/traces`; None: nothing is traced."""
+    trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of requests that are traced, of those whose caller did not decide it."""
+
+    @field_validator("trace_endpoint", mode="before")
+    @classmethod
+    def _nowhere_is_none(cls, value: Any) -> Any:
+        return value or None
+
+    @field_validator("trace_endpoint")
+    @classmethod
+    def _spans_go_over_http(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+            raise ConfigError(f"trace_endpoint must be an http:// or https:// URL; got {endpoint!r}")
+        return endpoint
+
     @field_validator("api_keys", "bundle_public_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Health over HTTP: is the process alive, can it serve, what do its numbers say."""
+"""Health over HTTP: is the process alive, has it started, can it serve, what do its numbers say."""
+
+import asyncio
 
 from fastapi import APIRouter, Response
 
@@ -26,20 +28,42 @@ class ReadyView(Outgoing):
     """What is needed and not there."""
 
 
-@router.get("/healthz")
-async def alive() -> AliveView:
-    """Say that the process answers; nothing else is looked at."""
+class StartedView(Outgoing):
+    """Whether the worker has started."""
+
+    started: bool
+
+
+@router.get("/healthz", responses={503: {"model": AliveView}})
+async def alive(parts: OpenPartsDep, response: Response) -> AliveView:
+    """Say that the process answers and can still write: where it cannot, only another process can help."""
+    if not parts.journal.is_writing:
+        response.status_code = 503
+        return AliveView(status="the journal's writer has died")
     return AliveView(status="alive")
+
+
+@router.get("/startupz", responses={503: {"model": StartedView}})
+async def started(parts: OpenPartsDep, response: Response) -> StartedView:
+    """Say whether the worker has started: it could serve once, or has found that no bundle is live yet."""
+    if not parts.readiness.has_started:
+        await parts.readiness.look()
+    if not parts.readiness.has_started:
+        response.status_code = 503
+    return StartedView(started=parts.readiness.has_started)
 
 
 @router.get("/readyz", responses={503: {"model": ReadyView}})
 async def ready(parts: OpenPartsDep, response: Response) -> ReadyView:
-    """Say whether the service can serve: it needs a live bundle and the journal, and does without memory."""
-    health = await parts.health()
-    if health.missing:
+    """Say whether the service can serve: it needs the journal and a live bundle that computes, not memory.
+
+    The live bundle chooses a song for a listener who does not exist, once a second at most.
+    """
+    health = await parts.readiness.look()
+    if not health.ready:
         response.status_code = 503
     return ReadyView(
-        ready=not health.missing,
+        ready=health.ready,
         bundle=health.bundle,
         degraded=list(health.degraded),
         missing=list(health.missing),
@@ -49,4 +73,5 @@ async def ready(parts: OpenPartsDep, response: Response) -> ReadyView:
 @router.get("/metrics")
 async def metrics(parts: PartsDep) -> Response:
     """Tell the numbers of all workers, for Prometheus."""
-    return Response(parts.metrics.expose(), media_type=METRICS_TYPE)
+    told = await asyncio.to_thread(parts.metrics.expose)
+    return Response(told, media_type=METRICS_TYPE)

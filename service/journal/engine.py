@@ -14,6 +14,8 @@ from models.errors import ConfigError
 LOCK_TIMEOUT_SECONDS: Final = 2
 STATEMENT_TIMEOUT_SECONDS: Final = 10
 CONNECT_TIMEOUT_SECONDS: Final = 3
+SILENCE_SECONDS: Final = 5
+"""How long a peer may leave what was sent to it unacknowledged before the connection counts as broken."""
 
 
 def open_writer(database_url: str) -> Engine:
@@ -68,7 +70,14 @@ def _open(database_url: str, *, begin: str, isolation: str, connections: int) ->
     )
     given = url.query.get("options", "")
     url = url.update_query_dict({"options": f"{given} {options}".strip()})
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "amrs"}
+    arguments = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": "amrs",
+        "keepalives_idle": SILENCE_SECONDS,
+        "keepalives_interval": 1,
+        "keepalives_count": SILENCE_SECONDS,
+        "tcp_user_timeout": SILENCE_SECONDS * 1000,
+    }
     return create_engine(url, connect_args=arguments, isolation_level=isolation, **pool)
 
 

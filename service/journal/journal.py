@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -19,11 +20,11 @@ from service.journal.command import Administration, Command, Written
 from service.journal.engine import open_readers, open_writer
 from service.journal.migrate import require_latest
 from service.journal.settle import Outcome
+from service.journal.watch import JournalWatch, Unwatched, kind_of
 from service.journal.writer import (
     AdministrationWork,
     CommandWork,
     GroupCommitWriter,
-    OnCommit,
     SeriesWork,
     Settled,
     Waiting,
@@ -45,13 +46,26 @@ class JournalConfig:
     """Threads, and connections, for reads."""
     write_timeout_seconds: float = 5.0
     """How long a write waits for its commit; it may be committed later still, and a retry then finds it."""
+    read_timeout_seconds: float = 5.0
+    """How long a question waits for its answer: a database that has stopped says nothing, not even no."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLoad:
+    """How much is under way in one process, and how much may be."""
+
+    waiting: int
+    waiting_limit: int
+    reading: int
+    reading_limit: int
 
 
 class Journal:
     """The system of record as one process sees it; open it with `open_journal`."""
 
-    def __init__(self, database_url: str, config: JournalConfig, on_commit: OnCommit | None) -> None:
+    def __init__(self, database_url: str, config: JournalConfig, watch: JournalWatch) -> None:
         self._config = config
+        self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._waiting_count = 0
         self._readers = open_readers(database_url, connections=config.reader_count)
@@ -61,7 +75,7 @@ class Journal:
             self._engine,
             batch_limit=config.batch_limit,
             on_settled=lambda settled: self._loop.call_soon_threadsafe(self._answer, settled),
-            on_commit=on_commit,
+            watch=watch,
         )
 
     async def write(self, command: Command[Answer]) -> Written[Answer]:
@@ -99,7 +113,28 @@ class Journal:
         Raises:
             Unavailable: the database does not answer.
         """
-        return await self._loop.run_in_executor(self._pool, self._ask, question)
+        seconds = self._config.read_timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._loop.run_in_executor(self._pool, self._ask, question)
+        except TimeoutError:
+            self._watch.failed("timeout")
+            raise Unavailable(f"the journal did not answer within {seconds:g} s") from None
+
+    @property
+    def load(self) -> JournalLoad:
+        """How much is under way just now."""
+        return JournalLoad(
+            waiting=self._waiting_count,
+            waiting_limit=self._config.waiting_limit,
+            reading=self._readers.pool.checkedout(),  # type: ignore[attr-defined]
+            reading_limit=self._config.reader_count,
+        )
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the writer's thread is alive: without it nothing is ever committed again."""
+        return self._writer.is_alive
 
     def close(self) -> None:
         """Settle what is waiting, then let go of every connection; blocks meanwhile."""
@@ -111,6 +146,7 @@ class Journal:
     async def _settled(self, work: Work) -> Any:
         """Return the outcome of work, or raise it."""
         if self._waiting_count >= self._config.waiting_limit:
+            self._watch.failed("queue_full")
             raise Unavailable(f"{self._waiting_count} writes are waiting already")
         outcome: asyncio.Future[Any] = self._loop.create_future()
         self._waiting_count += 1
@@ -120,6 +156,7 @@ class Journal:
             async with asyncio.timeout(seconds):
                 return await outcome
         except TimeoutError:
+            self._watch.failed("timeout")
             raise Unavailable(f"the journal did not commit within {seconds:g} s") from None
 
     def _answer(self, settled: Settled) -> None:
@@ -133,16 +170,20 @@ class Journal:
                 future.set_result(outcome)
 
     def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
+        began = perf_counter()
         try:
             with self._readers.begin() as sql:
                 return question(sql)
         except (OperationalError, InterfaceError, PoolTimeout) as problem:
+            self._watch.failed(kind_of(problem))
             raise Unavailable(f"the journal cannot be read now: {problem}") from problem
+        finally:
+            self._watch.read(perf_counter() - began)
 
 
 @asynccontextmanager
 async def open_journal(
-    database_url: str, *, config: JournalConfig | None = None, on_commit: OnCommit | None = None
+    database_url: str, *, config: JournalConfig | None = None, watch: JournalWatch | None = None
 ) -> AsyncIterator[Journal]:
     """Open the journal of a database that has the latest schema; what is waiting at the end is still written.
 
@@ -150,7 +191,7 @@ async def open_journal(
         ConfigError: the database has another schema, or is none the service speaks to.
         Unavailable: it does not answer.
     """
-    journal = Journal(database_url, config or JournalConfig(), on_commit)
+    journal = Journal(database_url, config or JournalConfig(), watch or Unwatched())
     try:
         await journal.read(require_latest)
         yield journal

@@ -8,7 +8,7 @@ again, each command alone, so that one bad command harms no other; if it cannot 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import perf_counter
@@ -20,10 +20,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from models.errors import AmrsError, Unavailable
 from service.journal.command import Administration, Command
 from service.journal.settle import settle
+from service.journal.watch import JournalWatch, kind_of
 from service.listener import ListenerKey
-
-OnCommit = Callable[[int, float], None]
-"""Told of each commit: how many pieces of work it held, and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +54,7 @@ class Waiting:
 
     work: Work
     ticket: Any
+    since: float = field(default_factory=perf_counter)
 
 
 Settled = list[tuple[Any, Any]]
@@ -71,15 +70,20 @@ class GroupCommitWriter:
         *,
         batch_limit: int,
         on_settled: Callable[[Settled], object],
-        on_commit: OnCommit | None,
+        watch: JournalWatch,
     ) -> None:
         self._engine = engine
         self._batch_limit = batch_limit
         self._on_settled = on_settled
-        self._on_commit = on_commit
+        self._watch = watch
         self._incoming: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def submit(self, waiting: Waiting) -> None:
         """Hand in work; its outcome comes through `on_settled`, in the writer's thread."""
@@ -103,6 +107,9 @@ class GroupCommitWriter:
             if not waiting:
                 return
             batch = take_batch(waiting, self._batch_limit)
+            began = perf_counter()
+            for one in batch:
+                self._watch.waited(began - one.since)
             outcomes = self._commit([one.work for one in batch])
             self._on_settled([(one.ticket, outcome) for one, outcome in zip(batch, outcomes, strict=True)])
 
@@ -125,11 +132,11 @@ class GroupCommitWriter:
         try:
             outcomes = self._together(batch)
         except _Unreachable as problem:
+            self._watch.failed(kind_of(problem.__cause__))
             return [Unavailable(str(problem)) for _ in batch]
         except Exception:  # noqa: BLE001  whatever it was, it must not harm the others, nor end the thread
             outcomes = self._each_alone(batch)
-        if self._on_commit is not None:
-            self._on_commit(len(batch), perf_counter() - began)
+        self._watch.committed(len(batch), perf_counter() - began)
         return outcomes
 
     def _together(self, batch: list[Work]) -> list[Any]:
@@ -158,6 +165,7 @@ class GroupCommitWriter:
                     case _:
                         outcomes.append(self._alone(work))
             except _Unreachable as problem:
+                self._watch.failed(kind_of(problem.__cause__))
                 return outcomes + [Unavailable(str(problem)) for _ in batch[place:]]
         return outcomes
 
@@ -167,6 +175,7 @@ class GroupCommitWriter:
         except _Unreachable:
             raise
         except (OperationalError, InterfaceError) as problem:
+            self._watch.failed(kind_of(problem))
             return Unavailable(f"the journal cannot commit now: {problem.orig}")
         except Exception as fault:  # noqa: BLE001  the one who waits raises it
             return fault

@@ -98,11 +98,12 @@ class BundleFollower:
     async def _take_up(self, role: str, record: BundleRecord, wanted: dict[str, BundleRecord]) -> None:
         """Load a bundle and hold it in its role; what cannot be is put down as a failure."""
         try:
-            engine = await asyncio.to_thread(self._loader.load, record, await self._catalogue())
-            with self._loader.step(record.version, "swap"):
-                await self._hold(wanted, engine)
-                if record.version not in self._live.loaded.by_version:
-                    raise CatalogueGap("an active song that came meanwhile has no embedding in its space")
+            with self._metrics.swap():
+                engine = await asyncio.to_thread(self._loader.load, record, await self._catalogue())
+                with self._loader.step(record.version, "swap"):
+                    await self._hold(wanted, engine)
+                    if record.version not in self._live.loaded.by_version:
+                        raise CatalogueGap("an active song that came meanwhile has no embedding in its space")
         except BundleNotLoaded as problem:
             self._failures[record.version] = Failure(problem.step, problem.reason[:_REASON_LENGTH], self._clock())
             _log.error(

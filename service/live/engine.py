@@ -11,7 +11,7 @@ from models.catalogue import Catalogue
 from models.listening import NO_SONG, Mode, song_keys
 from service.errors import CatalogueGap
 from service.live.golden import replay
-from service.live.graphs import Graphs, open_graphs
+from service.live.graphs import Graphs, OnRun, open_graphs
 from service.live.index import SongIndex
 from service.live.layout import lay_out
 from service.live.vectors import GrowingVectors, SongVectors, growing_vectors
@@ -87,14 +87,14 @@ class Engine:
             )
 
 
-def open_engine(bundle: Bundle, catalogue: Catalogue) -> Engine:
+def open_engine(bundle: Bundle, catalogue: Catalogue, on_run: OnRun | None = None) -> Engine:
     """Return an engine that has answered its golden cases, and is warm.
 
     Raises:
         CatalogueGap: an active song has no embedding in the bundle's space.
         BundleError: a graph cannot be compiled, or a golden case, which is named, fails.
     """
-    graphs = open_graphs(bundle)
+    graphs = open_graphs(bundle, on_run)
     replay(bundle, graphs)
     engine = _over(bundle, graphs, catalogue)
     engine.require_all()

@@ -3,7 +3,10 @@
 Legend: B listeners · L tokens · F features · M members · K candidates · D, H widths
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
 import onnxruntime
 from jaxtyping import Float
@@ -21,6 +24,10 @@ _SIGNATURES = {
 """The inputs and outputs that every bundle's graphs have."""
 
 
+OnRun = Callable[[str, float], object]
+"""Told of each run of a graph: `world`, `head` or `policy`, and the seconds it took."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphs:
     """The graphs of one bundle, ready to run; safe to share between threads."""
@@ -28,6 +35,7 @@ class Graphs:
     _world: onnxruntime.InferenceSession
     _head: onnxruntime.InferenceSession
     _policy: onnxruntime.InferenceSession
+    _on_run: OnRun | None = None
 
     def world(
         self, song: Float[ndarray, "B L D"], tokens: Tokens
@@ -38,28 +46,42 @@ class Graphs:
             song: the songs of the tokens as the world encoder wants them; zeros where a token has none.
         """
         inputs = {"song": song, "features": tokens.features, "length": tokens.length, "previous": tokens.previous}
-        state, previous_state = self._world.run(None, inputs)
+        state, previous_state = self._run("world", self._world, inputs)
         return state, previous_state
 
     def head(
         self, state: Float[ndarray, "B M D"], song_hidden: Float[ndarray, "B K M H"]
     ) -> Float[ndarray, "B M K 4"]:
         """Return the four signals that each member predicts of each song."""
-        return self._head.run(None, {"state": state, "song_hidden": song_hidden})[0]
+        return self._run("head", self._head, {"state": state, "song_hidden": song_hidden})[0]
 
     def policy(self, song: Float[ndarray, "B L D"], tokens: Tokens) -> Float[ndarray, "B Q"]:
         """Return the query whose inner product with a projected index row is the policy's cosine."""
-        return self._policy.run(None, {"song": song, "features": tokens.features, "length": tokens.length})[0]
+        inputs = {"song": song, "features": tokens.features, "length": tokens.length}
+        return self._run("policy", self._policy, inputs)[0]
+
+    def _run(self, name: str, graph: onnxruntime.InferenceSession, inputs: dict[str, ndarray]) -> Any:
+        if self._on_run is None:
+            return graph.run(None, inputs)
+        began = perf_counter()
+        outputs = graph.run(None, inputs)
+        self._on_run(name, perf_counter() - began)
+        return outputs
 
 
-def open_graphs(bundle: Bundle) -> Graphs:
+def open_graphs(bundle: Bundle, on_run: OnRun | None = None) -> Graphs:
     """Return the bundle's graphs, compiled.
 
     Raises:
         BundleError: a graph cannot be compiled, or asks for other inputs than a bundle's graphs have.
     """
     sessions = {name: _session(bundle, name) for name in _SIGNATURES}
-    return Graphs(_world=sessions["world.onnx"], _head=sessions["head.onnx"], _policy=sessions["policy.onnx"])
+    return Graphs(
+        _world=sessions["world.onnx"],
+        _head=sessions["head.onnx"],
+        _policy=sessions["policy.onnx"],
+        _on_run=on_run,
+    )
 
 
 def _session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:

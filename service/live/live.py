@@ -102,7 +102,7 @@ class Live:
         while True:
             with self._turn:
                 newest = _newest(self._catalogue, wanted)
-                if all(newest.continues(each.catalogue) for each in wanted.engines.values()):
+                if all(newest.continues(each.catalogue) for each in wanted.by_version.values()):
                     over = _over(wanted, newest)
                     if over.current is not None and over.current.bundle.version != self._answering:
                         over.current.require_all()
@@ -127,7 +127,7 @@ class Live:
     @property
     def is_compaction_due(self) -> bool:
         """Whether enough has changed for indexes, or rows, to be laid out anew."""
-        engines = self._loaded.engines.values()
+        engines = self._loaded.by_version.values()
         return _has_many_superseded(self._catalogue) or any(each.index.is_due for each in engines)
 
     def compact(self) -> bool:
@@ -139,11 +139,11 @@ class Live:
         with self._turn:
             loaded, catalogue = self._loaded, self._catalogue
         fresh = catalogue.compacted() if _has_many_superseded(catalogue) else catalogue
-        ready = {id(each.graphs): each.laid_out(fresh) for each in loaded.engines.values()}
+        ready = {id(each.graphs): each.laid_out(fresh) for each in loaded.by_version.values()}
         with self._turn:
             now = self._loaded
             if not self._catalogue.continues(catalogue) or any(
-                id(each.graphs) not in ready for each in now.engines.values()
+                id(each.graphs) not in ready for each in now.by_version.values()
             ):
                 return False
             newest = self._catalogue
@@ -157,7 +157,7 @@ class Live:
 
     def widths(self) -> dict[str, int]:
         """Return the width of each space that a bundle held here reads."""
-        spaces = [each.bundle.manifest.space for each in self._loaded.engines.values()]
+        spaces = [each.bundle.manifest.space for each in self._loaded.by_version.values()]
         return {space.name: space.width for space in spaces}
 
     def song_id_of(self, key: int) -> str | None:
@@ -167,7 +167,7 @@ class Live:
 
 def _newest(followed: Catalogue, wanted: Loaded) -> Catalogue:
     """Return the catalogue followed, or a later one that an engine was opened over."""
-    latest = max((each.catalogue for each in wanted.engines.values()), key=_revision, default=followed)
+    latest = max((each.catalogue for each in wanted.by_version.values()), key=_revision, default=followed)
     return latest if not len(followed) or latest.revision > followed.revision else followed
 
 

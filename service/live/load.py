@@ -16,6 +16,7 @@ from models.errors import BundleError, Unavailable
 from models.repository import Repository
 from service.journal.bundles import BundleRecord
 from service.live.engine import Engine, open_engine
+from service.live.graphs import OnRun
 from service.live.signature import PublicKey, require_signature
 from service.telemetry.model_metrics import ModelMetrics
 
@@ -38,6 +39,8 @@ class Loader:
     metrics: ModelMetrics
     public_keys: tuple[PublicKey, ...] = ()
     """Whose signature a bundle must carry; none: no signature is asked for."""
+    on_run: OnRun | None = None
+    """Told of each run of a graph."""
 
     def load(self, record: BundleRecord, catalogue: Catalogue) -> Engine:
         """Return an engine that may answer; takes seconds, and must not run where answers wait for it.
@@ -51,7 +54,7 @@ class Loader:
                 raise BundleError(f"its digest is {bundle.digest}; SQL has {record.digest} on record")
             require_signature(self.repository, bundle, self.public_keys)
         with self.step(record.version, "warm"):
-            engine = open_engine(bundle, catalogue)
+            engine = open_engine(bundle, catalogue, self.on_run)
         with self.step(record.version, "trial"):
             self.try_out(engine)
         return engine

@@ -1,18 +1,41 @@
 """Memory's store: one packed state per listener, in Redis or nowhere.
 
-It fails open: an error or a slow answer is a miss, seen by `on_error` and by `is_degraded`, and never an
+It fails open: an error or a slow answer is a miss, seen by the watch and by `is_degraded`, and never an
 exception. What it returns may be old; what is recorded on the strength of it is checked against SQL.
 """
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from service.journal.events import Event
 from service.listener import ListenerKey
 from service.memory.state import ListenerState
 
-OnError = Callable[[str], object]
-"""Told of each failure: `read` or `write`."""
+
+@runtime_checkable
+class CacheWatch(Protocol):
+    """Whoever wants to know what became of each call, `read` or `write`; called from the event loop."""
+
+    def called(self, call: str, seconds: float) -> None:
+        """A round trip ended, well or not."""
+
+    def failed(self, call: str, kind: str) -> None:
+        """It failed: `timeout`, `connection`, or `refused` by a Redis that answers."""
+
+    def done_without(self) -> None:
+        """A call failed, or was not made because the last one did."""
+
+
+class Unwatched:
+    """The null twin."""
+
+    def called(self, call: str, seconds: float) -> None:
+        pass
+
+    def failed(self, call: str, kind: str) -> None:
+        pass
+
+    def done_without(self) -> None:
+        pass
 
 
 @runtime_checkable

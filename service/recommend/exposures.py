@@ -14,10 +14,11 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from models.errors import Unavailable
 from models.exposure import ExposureSnapshot, empty_snapshot
-from models.listening import Mode
+from models.listening import Mode, Population
 from service.background import repeating
 from service.journal.journal import Journal
 from service.journal.tables import recommendations
+from service.live.engine import Engine
 from service.live.live import Live
 from service.telemetry.metrics import Metrics
 
@@ -49,6 +50,15 @@ class Exposures:
             snapshot = await journal.read(ask)
             self._snapshots[mode] = snapshot
             metrics.coverage.labels(mode.label).set(snapshot.coverage)
+            metrics.coverage_floor.labels(mode.label).set(_floor(current, mode))
+
+
+def _floor(engine: Engine | None, mode: Mode) -> float:
+    """Return the highest coverage floor that the bundle sets for a mode, over the populations; 0: none."""
+    if engine is None:
+        return 0.0
+    limits = engine.bundle.guardrails.limits_for
+    return max(limits(population, mode).coverage_floor for population in Population)
 
 
 def read_exposure(sql: Connection, *, mode: Mode, last: int, catalogue_size: int) -> ExposureSnapshot:

@@ -22,7 +22,7 @@ from service.recommend.encode import encode
 from service.recommend.guard import limits_of, standing
 from service.recommend.ladder import ladder
 from service.recommend.predict import Prediction, prediction
-from service.recommend.stopwatch import Stopwatch
+from service.recommend.stopwatch import OnLap, Stopwatch
 from service.recommend.view import View
 
 
@@ -103,6 +103,7 @@ def recommend(
     now: float,
     count: int = 1,
     exclude: Sequence[str] = (),
+    on_lap: OnLap | None = None,
 ) -> Recommended:
     """Return the next songs, none of them twice; each assumes the predicted engagement of those before it.
 
@@ -113,8 +114,9 @@ def recommend(
         now: Unix seconds, UTC.
         count: how many songs, at least 1.
         exclude: ids of songs that must not be among them; ids the catalogue does not hold are no matter.
+        on_lap: told of each step as it ends.
     """
-    watch = Stopwatch()
+    watch = Stopwatch(on_lap)
     songs: list[Recommendation] = []
     excluded = engine.catalogue.rows(song_keys(list(exclude)))
     excluded = excluded[excluded != NO_SONG]

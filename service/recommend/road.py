@@ -30,6 +30,7 @@ from service.recommend.shadow import Sample, Shadow
 from service.recommend.view import View
 from service.recommendation_id import RecommendationToken, TokenSigner
 from service.telemetry.metrics import Metrics
+from service.telemetry.spans import Spans
 
 ATTEMPTS: Final = 5
 """How often a choice is made again because the listener's state, or the catalogue, moved on meanwhile."""
@@ -80,6 +81,7 @@ class Road:
     metrics: Metrics
     clock: Clock
     idle_limit_seconds: float
+    spans: Spans | None = None
 
     async def next_songs(self, asked: Asked, tell: Tell) -> Written[bytes]:
         """Return the answer to a request for songs, as it was committed.
@@ -131,7 +133,7 @@ class Road:
         )
         self.answering.count_choices(engine, recommended)
         for step, seconds in recommended.seconds.items():
-            self.metrics.road_seconds.labels(step).observe(seconds)
+            self.metrics.steps[step].observe(seconds)
         bundle = engine.bundle.version
         songs = tuple(self._named(asked, opened, recommended, bundle=bundle, at=at))
         refusal = recommended.refusal
@@ -176,8 +178,15 @@ class Road:
         with self._timed("remember"):
             view = view_of(state, opened, engine.bundle.manifest.context)
         exposures = self.exposures.of(view.mode)
-        exclude = (*asked.exclude, *gone)
-        recommended = recommend(engine, view, exposures, now=at / SECOND, count=asked.count, exclude=exclude)
+        recommended = recommend(
+            engine,
+            view,
+            exposures,
+            now=at / SECOND,
+            count=asked.count,
+            exclude=(*asked.exclude, *gone),
+            on_lap=self.spans.step if self.spans else None,
+        )
         return view, recommended
 
     def _show(
@@ -242,16 +251,17 @@ class Road:
         )
 
     def _count(self, mode: Mode, recommended: Recommended) -> None:
-        self.metrics.recommendations.labels(mode.label).inc(len(recommended.songs))
+        self.metrics.recommended[mode.label].inc(len(recommended.songs))
         if INTERVALS in self._degraded(recommended):
-            self.metrics.degraded.labels(INTERVALS).inc()
+            self.metrics.done_without[INTERVALS].inc()
         outcomes = [*recommended.songs, *([recommended.refusal] if recommended.refusal else [])]
         for outcome in outcomes:
+            self.metrics.candidates.inc(outcome.considered)
             rung = outcome.decision.rung
             if rung is not Rung.POLICY:
-                self.metrics.fallbacks.labels(rung.value).inc()
+                self.metrics.fallen_back[rung.value].inc()
             for rule, count in outcome.vetoed.items():
-                self.metrics.vetoes.labels(rule).inc(count)
+                self.metrics.vetoed[rule].inc(count)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
@@ -259,4 +269,7 @@ class Road:
         try:
             yield
         finally:
-            self.metrics.road_seconds.labels(step).observe(perf_counter() - begun)
+            ended = perf_counter()
+            self.metrics.steps[step].observe(ended - begun)
+            if self.spans is not None:
+                self.spans.step(step, begun, ended)

@@ -41,6 +41,24 @@ def try_out(engine: Engine) -> None:
             _check(engine, recommend(engine, view, snapshot, now=_NOW / SECOND, count=2))
 
 
+def ask_once(engine: Engine) -> None:
+    """Have one invented listener ask for one song, as readiness does again and again.
+
+    Raises:
+        BundleError: there is no song to consider, or a prediction is not a number.
+        Exception: whatever the bundle's models raise.
+    """
+    state = invented(Mode.UNSPECIFIED, [int(key) for key in engine.catalogue.keys[:_PLAYS]])
+    assert state.open is not None
+    view = view_of(state, state.open, engine.bundle.manifest.context)
+    recommended = recommend(engine, view, empty_snapshot(len(engine.index)), now=_NOW / SECOND)
+    outcome = recommended.refusal or recommended.songs[0]
+    if not outcome.considered:
+        raise BundleError(f"{engine.bundle.version} has no song to consider among {len(engine.index)}")
+    if not np.isfinite(outcome.decision.trials[0].candidates.predicted).all():
+        raise BundleError(f"{engine.bundle.version} predicts what is not a number")
+
+
 def invented(mode: Mode, songs: list[int]) -> ListenerState:
     """Return an invented listener in their second session, having heard some songs in the first and now."""
     plays = tuple(Play(place, song, mode, 0.8, None, _NOW) for place, song in enumerate(songs))

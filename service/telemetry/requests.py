@@ -10,35 +10,60 @@ from time import perf_counter
 from typing import Final
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import UNEXPECTED, answer
 from service.telemetry.metrics import Metrics
+from service.telemetry.spans import RequestSpan, Spans
 
 HEADER: Final = b"x-request-id"
+TRACE_HEADER: Final = b"traceresponse"
+"""What W3C Trace Context calls the answer to `traceparent`."""
 _chance: Final = Random()
 """Names need to differ, not to be secret; a system call for each would hand the interpreter to another thread."""
 _SANE: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 _UNMATCHED: Final = "unmatched"
+_ASKED_ALL_THE_TIME: Final = frozenset({"/healthz", "/startupz", "/readyz", "/metrics"})
+"""What probes ask every second is counted, and logged when it is not well."""
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 _log = structlog.get_logger("amrs.requests")
 
 
+class Traced:
+    """Where the lifespan puts what keeps spans, if anything does; the app is built before it is open."""
+
+    spans: Spans | None = None
+
+
 class RequestTelemetry:
     """The outermost layer of the app."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, traced: Traced | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._traced = traced or Traced()
+        self._bound: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif self._traced.spans is None:
+            await self._serve(scope, receive, send, None)
+        else:
+            with self._traced.spans.request(scope["headers"]) as span:
+                await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: RequestSpan | None) -> None:
         request_id = _request_id(scope)
+        named = [(HEADER, request_id.encode())]
+        bound = {"request_id": request_id}
+        if span is not None:
+            named.append((TRACE_HEADER, span.traceparent.encode()))
+            bound["trace_id"] = span.trace_id
         scope["request_id"] = request_id
         status = 500
         started = False
@@ -48,11 +73,12 @@ class RequestTelemetry:
             if message["type"] == "http.response.start":
                 started = True
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+                message["headers"] = [*message["headers"], *named]
             await send(message)
 
         begun = perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        self._metrics.in_flight += 1
+        with structlog.contextvars.bound_contextvars(**bound):
             try:
                 await self._app(scope, receive, send_named)
             except Exception:
@@ -62,12 +88,22 @@ class RequestTelemetry:
                 detail = f"see the logs of this service for request {request_id}"
                 await answer(UNEXPECTED, Request(scope), detail=detail)(scope, receive, send_named)
             finally:
-                self._record(scope, status, perf_counter() - begun)
+                self._metrics.in_flight -= 1
+                route, method = _template(scope), _method(scope)
+                self._record(route, method, status, perf_counter() - begun)
+                if span is not None:
+                    span.answered(route=route, method=method, status=status)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = _template(scope), _method(scope)
-        self._metrics.requests.labels(route, method, status).inc()
-        self._metrics.request_seconds.labels(route, method).observe(seconds)
+    def _record(self, route: str, method: str, status: int, seconds: float) -> None:
+        told = (route, method, status)
+        if told not in self._bound:  # a small set: templates, methods and statuses
+            count, timed = self._metrics.requests, self._metrics.request_seconds
+            self._bound[told] = count.labels(*told), timed.labels(route, method)
+        counted, timed_now = self._bound[told]
+        counted.inc()
+        timed_now.observe(seconds)
+        if route in _ASKED_ALL_THE_TIME and status < 400:
+            return
         _log.info("request", route=route, method=method, status=status, seconds=round(seconds, 6))
 
 

@@ -151,7 +151,7 @@ def test_a_configured_key_opens_and_nothing_else_does(
         opened = Listener(client).start()
 
     assert (shut.status_code, shut.headers["www-authenticate"]) == (401, "Bearer")
-    open_routes = {("get", "/healthz"), ("get", "/readyz")}
+    open_routes = {("get", "/healthz"), ("get", "/readyz"), ("get", "/startupz")}
     assert {route for route, status in statuses.items() if status != 401} == open_routes
     assert opened.status_code == 201
     assert key not in (tmp_path / "log").read_text()

@@ -12,6 +12,7 @@ from models.errors import DataError, Unavailable
 from service.errors import StaleMemory
 from service.journal.command import Command, Turn, Written
 from service.journal.engine import open_writer
+from service.journal.watch import Unwatched
 from service.journal.writer import (
     AdministrationWork,
     CommandWork,
@@ -48,6 +49,16 @@ def of(name: str) -> ListenerKey:
     return ListenerKey("default", name)
 
 
+class Commits(Unwatched):
+    """Keeps the size of each commit."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self._sizes = sizes
+
+    def committed(self, size: int, seconds: float) -> None:
+        self._sizes.append(size)
+
+
 def settle_all(engine: Engine, *works: Work, commits: list[int] | None = None) -> list[Any]:
     """Hand in all works at once; return their outcomes."""
     outcomes: SimpleQueue[tuple[int, Any]] = SimpleQueue()
@@ -55,7 +66,7 @@ def settle_all(engine: Engine, *works: Work, commits: list[int] | None = None) -
         engine,
         batch_limit=64,
         on_settled=lambda settled: [outcomes.put(pair) for pair in settled],
-        on_commit=lambda count, _: commits.append(count) if commits is not None else None,
+        watch=Commits([] if commits is None else commits),
     )
     for ticket, work in enumerate(works):
         writer.submit(Waiting(work, ticket))

@@ -130,7 +130,7 @@ class Changing(RuleBasedStateMachine):
     @invariant()
     def engines_give_what_may_be_given(self) -> None:
         meant = {song_id: title for song_id, (title, _, gone) in self.songs.items() if not gone}
-        for engine in self.live.loaded.engines.values():
+        for engine in self.live.loaded.by_version.values():
             found = seen(engine)
             assert found["titles"] == meant
             assert len(engine.index) == len(meant)

@@ -14,6 +14,7 @@ from service.live.follow_songs import SongFollower
 from service.live.live import Live
 from tests.bundles import SPACE, make_embeddings, make_songs
 from tests.service.journal.examples import NOON
+from tests.service.live.swapping import swap
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,7 @@ async def test_a_withdrawn_song_that_was_reinstated_may_be_given_again(
     async with open_journal(database_url) as journal:
         await journal.administer(bring(*range(60)))
         follower, live = await follower_of(journal)
-        live.swap(tiny_bundle, live.catalogue)
+        swap(live, tiny_bundle, live.catalogue)
         counts = []
         for act in (withdraw("song-5"), ReinstateSong(song_id="song-5", at=NOON, actor="test")):
             await journal.administer(act)

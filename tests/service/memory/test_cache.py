@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from models.listening import Mode
 from service.journal.events import BlockChanged, Event, ModeChanged, Offer, SessionStarted, SongsOffered
 from service.listener import ListenerKey
-from service.memory.cache import Cache, NoCache
+from service.memory.cache import Cache, NoCache, Unwatched
 from service.memory.redis_cache import RedisCache, RedisCacheConfig, open_redis_cache, unpack
 from service.memory.state import ListenerState, apply
 from tests.service.journal.examples import LISTENER, NOON
@@ -138,17 +138,31 @@ class TestRedisCache(CachePromises):
         assert await cache.recall(LISTENER) == state_after(4)
 
 
+class Errors(Unwatched):
+    """Keeps what failed, and counts what was done without."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, str]] = []
+        self.without = 0
+
+    def failed(self, call: str, kind: str) -> None:
+        self.errors.append((call, kind))
+
+    def done_without(self) -> None:
+        self.without += 1
+
+
 async def test_an_outage_is_a_miss_that_a_counter_sees_and_costs_one_attempt() -> None:
-    errors: list[str] = []
+    watch = Errors()
     config = RedisCacheConfig(prefix="", timeout_seconds=0.2, rest_seconds=60.0)
-    async with open_redis_cache("redis://127.0.0.1:1", config, on_error=errors.append) as cache:
+    async with open_redis_cache("redis://127.0.0.1:1", config, watch=watch) as cache:
         for _ in range(5):
             assert await cache.recall(LISTENER) is None
             await cache.remember(LISTENER, state_after(1))
             await cache.follow(LISTENER, EVENTS[1])
             await cache.forget(LISTENER)
         assert cache.is_degraded
-    assert errors == ["read"]
+    assert (watch.errors, watch.without) == ([("read", "connection")], 20)
 
 
 async def test_a_server_that_does_not_answer_is_a_miss() -> None:
