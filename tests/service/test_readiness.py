@@ -59,8 +59,8 @@ def asked(sqlite_copy):
 
 def blinded(engine: Engine) -> Engine:
     """The engine with song vectors that are not numbers, as a damaged catalogue would give."""
-    vectors = replace(engine.vectors, head_hidden=np.full_like(engine.vectors.head_hidden, np.nan))
-    return replace(engine, vectors=vectors)
+    rows = replace(engine.vectors, head_hidden=np.full_like(engine.vectors.head_hidden, np.nan))
+    return replace(engine, _vectors=replace(engine._vectors, rows=rows))
 
 
 async def test_a_bundle_that_computes_is_ready(asked, engine):
