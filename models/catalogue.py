@@ -244,8 +244,8 @@ class Catalogue:
         songs = [changes.songs[place] for place in made]
         widths = {space: matrix.shape[1] for space, matrix in changes.embeddings.items()}
         embeddings = dict(columns.embeddings)
-        for space, width in widths.items():
-            embeddings.setdefault(space, _unknown(len(self), width))
+        for space in widths.keys() - embeddings.keys():
+            embeddings[space] = _unknown(len(self), widths[space], room=columns.keys.room)
         return _Columns(
             songs=columns.songs.plus(_objects(songs)),
             keys=columns.keys.plus(keys[made]),
@@ -348,8 +348,8 @@ def _objects(songs: Sequence[Song]) -> Shaped[ndarray, " n"]:
     return array
 
 
-def _unknown(count: int, width: int) -> Growing:
-    return Growing(np.full((count, width), np.nan, np.float32))
+def _unknown(count: int, width: int, *, room: int) -> Growing:
+    return Growing.empty((width,), np.float32, room=room).plus(np.full((count, width), np.nan, np.float32))
 
 
 def _taken(matrix: Float[ndarray, "_ _"] | None, rows: Int[ndarray, " m"]) -> Float[ndarray, "m _"]:

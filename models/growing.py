@@ -46,6 +46,11 @@ class Growing:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def room(self) -> int:
+        """How many rows fit before any has to be moved."""
+        return len(self.line.buffer)
+
     def plus(self, added: Shaped[ndarray, "n *width"]) -> "Growing":
         """Return these rows and some more; of the same line, unless another has added to these rows before."""
         count = len(self) + len(added)

@@ -32,7 +32,7 @@ FOUND: Final = 200
 """K: songs asked of a search."""
 PAGE: Final = 8192
 CHANGES: Final = 20
-LINKED_UP_TO: Final = 200_000
+LINKED_UP_TO: Final = 50_000
 """Songs up to which the graph of neighbours is built here: beyond, that takes longer than all the rest."""
 _MEGABYTE: Final = 1e6
 

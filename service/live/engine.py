@@ -69,6 +69,8 @@ class Engine:
     def laid_out(self, catalogue: Catalogue) -> "Engine":
         """Return the same as `with_catalogue`, its index laid out anew: slow, for the background."""
         engine = self.with_catalogue(catalogue)
+        if not catalogue.continues(self.catalogue):
+            return engine  # over other rows, and so laid out just now
         allowed = ~catalogue.withdrawn & engine.vectors.known
         return replace(engine, index=lay_out(engine.vectors.index_rows, allowed, self.bundle.projections))
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.live import follow_songs
 from service.settings import Settings
 from tests.bundles import SPACE, make_embeddings
 from tests.service.server import Listener, serving
@@ -166,3 +167,25 @@ def test_a_song_may_take_two_mebibytes_and_no_more(shared_client):
     exceeds = shared_client.put("/v1/songs/new", content=b" " * (2 * 1024 * 1024 + 1), headers=headers)
 
     assert (fits.status_code, exceeds.status_code) == (422, 413)
+
+
+def test_a_replica_that_is_behind_chooses_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """It never looks at the songs again here; the commit tells it what is withdrawn."""
+    monkeypatch.setattr(follow_songs, "LOOK_SECONDS", 3600.0)
+    with serving(settings) as client:
+        listeners = [Listener(client, listener_id=f"l-{place}") for place in range(4)]
+        withdrawn: list[str] = []
+        for listener in listeners:
+            listener.start()
+            answer = listener.ask().json()
+            withdrawn.append(answer["recommendations"][0]["song"]["song_id"])
+            client.delete(f"/v1/songs/{withdrawn[-1]}")
+
+        assert song_count(client) == 60
+        assert len(set(withdrawn)) == 4
+        (line,) = [
+            line
+            for line in client.get("/metrics").text.splitlines()
+            if line.startswith("amrs_recommendations_recomputed_total")
+        ]
+        assert float(line.split()[1]) >= 3

@@ -5,6 +5,8 @@ are those put and not withdrawn, each with what was said of it last; a search fi
 what a reader took hold of before goes on answering as it did.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -166,7 +168,7 @@ def seen(engine: Engine) -> dict[str, Any]:
     return {"titles": {song.song_id: song.title for song in songs}, "scores": scores.tolist()}
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(200, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("examples", [5, pytest.param(200, marks=pytest.mark.prove)])
 def test_songs_and_bundles_change_at_once(two_bundles, monkeypatch, examples: int):
     """Rows of songs that changed are kept for a while; here they are soon too many."""
     monkeypatch.setattr(live, "SUPERSEDED_LEAST", 2)
@@ -174,4 +176,48 @@ def test_songs_and_bundles_change_at_once(two_bundles, monkeypatch, examples: in
 
     run_state_machine_as_test(
         machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None)
+    )
+
+
+def test_searches_go_on_while_songs_change(two_bundles, monkeypatch):
+    """Two readers search without a pause; songs are put, withdrawn and laid out anew, and bundles swapped."""
+    monkeypatch.setattr(live, "SUPERSEDED_LEAST", 2)
+    one = Live()
+    one.renew(empty_catalogue())
+    one.swap(two_bundles[0], one.catalogue)
+    stopped = Event()
+
+    def search() -> int:
+        count = 0
+        while not stopped.is_set():
+            engine = one.engine
+            rows, scores = engine.index.search(query_of(engine), 20)
+            assert len(rows) == min(20, len(engine.index))
+            assert not engine.catalogue.withdrawn[rows].any()
+            assert np.isfinite(scores).all()
+            assert all(engine.song_id_of(int(key)) for key in engine.catalogue.keys[rows])
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as readers:
+        searching = [readers.submit(search) for _ in range(2)]
+        rng = np.random.default_rng(4)
+        for step in range(60):
+            one.renew(one.catalogue.after(some_changes(rng, revision=step + 1)))
+            if step % 10 == 0:
+                assert one.compact()
+            if step % 20 == 15:
+                one.swap(two_bundles[step // 20 % 2], one.catalogue)
+        stopped.set()
+
+    assert all(each.result() > 0 for each in searching)
+
+
+def some_changes(rng: np.random.Generator, *, revision: int) -> Changes:
+    numbers = rng.choice(60, 6, replace=False)
+    return Changes(
+        revision=revision,
+        songs=[Song(song_id=f"s{number}", title=f"t{revision}") for number in numbers],
+        withdrawn=rng.random(6) < 0.3,
+        embeddings={SPACE.name: rng.normal(size=(6, SPACE.width)).astype(np.float32)},
     )
