@@ -1,17 +1,21 @@
-"""What an operator does, by command or over HTTP: songs in, bundles verified, promoted and rolled back."""
+"""What an operator does, by command or over HTTP: songs, bundles and keys."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final, TypeVar
 
 from models.affect import Affect
 from models.bundle import Bundle
 from models.catalogue import Song
-from models.errors import GateError
+from models.errors import DataError, GateError
 from models.log import Log
 from models.repository import Repository
+from service.access.caller import Scope
+from service.access.secrets import digest_of, make_key, spell
 from service.clock import Instant, system_clock
 from service.errors import UnknownBundle
+from service.journal.audit import Act, read_acts
 from service.journal.bundles import (
     BundleRecord,
     PromoteBundle,
@@ -21,6 +25,7 @@ from service.journal.bundles import (
     live_bundle,
 )
 from service.journal.journal import Journal, open_journal
+from service.journal.keys import CreateKey, KeyRecord, RevokeKey, read_keys
 from service.journal.migrate import upgrade
 from service.journal.songs import ImportSongs, SongRecord
 from service.live.golden import replay
@@ -28,6 +33,7 @@ from service.live.graphs import open_graphs
 from service.settings import Settings
 
 ACTOR: Final = "command line"
+_APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 Result = TypeVar("Result")
 
@@ -102,6 +108,50 @@ def live_version(settings: Settings) -> str | None:
     """Return the version that is live, if one is."""
     record = _run(settings, lambda journal: journal.read(live_bundle))
     return record.version if record else None
+
+
+def create_key(settings: Settings, app_id: str, scopes: Collection[Scope]) -> str:
+    """Return a new key of an app, which is made with its first one; it is not kept and cannot be shown again.
+
+    Raises:
+        DataError: the app's name is no name, or no scope is given.
+        Unavailable: the database does not answer.
+    """
+    if not _APP.fullmatch(app_id):
+        raise DataError(f"app: expected 1 to 64 characters from a-z 0-9 _ -, got {app_id!r}")
+    if not scopes:
+        raise DataError(f"scope: expected one or more of {', '.join(Scope)}, got none")
+    key = make_key()
+    act = CreateKey(
+        key_id=key.key_id,
+        app_id=app_id,
+        scopes=scopes,
+        digest=digest_of(key.secret),
+        at=system_clock(),
+        actor=ACTOR,
+    )
+    _run(settings, lambda journal: journal.administer(act))
+    return spell(key)
+
+
+def revoke_key(settings: Settings, key_id: str) -> None:
+    """Let a key in no more; workers follow within two seconds.
+
+    Raises:
+        UnknownKey: there is none of that id.
+    """
+    act = RevokeKey(key_id=key_id, at=system_clock(), actor=ACTOR)
+    _run(settings, lambda journal: journal.administer(act))
+
+
+def list_keys(settings: Settings) -> tuple[KeyRecord, ...]:
+    """Return every key, revoked ones included, the oldest first."""
+    return _run(settings, lambda journal: journal.read(read_keys)).records
+
+
+def read_audit(settings: Settings, *, limit: int) -> list[Act]:
+    """Return the latest acts on record, the latest first."""
+    return _run(settings, lambda journal: journal.read(lambda sql: read_acts(sql, app_id=None, limit=limit)))
 
 
 async def promote(

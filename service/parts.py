@@ -7,7 +7,7 @@ from typing import Any, Final, Never, TypeVar
 
 from models.errors import ConfigError, Unavailable
 from models.repository import Repository
-from service.access.keys import Door
+from service.access.keyring import Keyring, open_keyring
 from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
@@ -46,7 +46,7 @@ class Parts:
     settings: Settings
     clock: Clock
     metrics: Metrics
-    door: Door
+    keyring: Keyring
     signer: TokenSigner
     journal: Journal
     listeners: Listeners
@@ -87,6 +87,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
         signer = TokenSigner(signing_key(settings))
         config = JournalConfig(write_timeout_seconds=settings.write_timeout_seconds)
         journal = await stack.enter_async_context(open_journal(settings.database_url, config=config))
+        keyring = await stack.enter_async_context(open_keyring(settings, journal))
         cache = await stack.enter_async_context(
             open_redis_cache(
                 settings.redis_url or _no_redis(),
@@ -112,7 +113,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             settings=settings,
             clock=clock,
             metrics=metrics,
-            door=Door(settings),
+            keyring=keyring,
             signer=signer,
             journal=journal,
             listeners=listeners,

@@ -29,8 +29,10 @@ class Settings(BaseSettings):
     """The folder below which everything that runs writes."""
 
     host: str = "127.0.0.1"
-    """The address to listen on; any but a loopback one needs `api_keys`."""
+    """The address to listen on; anywhere but on a loopback one every caller needs a key."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    operator_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where routes for operators and auditors are served, and nowhere else; None: all are served on `port`."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes; each has one writer to the journal."""
 
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
     """How long after its session's end an unanswered recommendation still counts as offered."""
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Keys that callers present, separated by commas; none: anybody on this machine may call."""
+    """Keys to begin with, separated by commas: the default app's, with every scope; others are made by command.
+
+    While there is no key at all, here or in SQL, anybody on this machine may call, and nobody else."""
     token_secret: SecretStr | None = None
     """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
 
@@ -80,12 +84,9 @@ class Settings(BaseSettings):
         return secret
 
     @model_validator(mode="after")
-    def _strangers_need_keys(self) -> "Settings":
-        if not self.api_keys and not is_loopback(self.host):
-            raise ConfigError(
-                f"host must be a loopback address such as 127.0.0.1 while no access keys are configured; "
-                f"got {self.host!r}: set AMRS_API_KEYS to listen elsewhere"
-            )
+    def _ports_differ(self) -> "Settings":
+        if self.operator_port == self.port:
+            raise ConfigError(f"operator_port must differ from port; both are {self.port}")
         return self
 
 

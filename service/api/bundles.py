@@ -4,17 +4,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
-from service.api.dependencies import PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.fields import Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
 from service.journal.bundles import BundleRecord, RollBack, StageBundle, list_bundles, read_bundle
 from service.operations import promote
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
+READERS = [needs(Scope.OPERATOR, Scope.AUDITOR)]
+OPERATORS = [needs(Scope.OPERATOR)]
 
 Version = Annotated[Id, Path()]
-ACTOR = "http"
-"""Who acts, in the audit, until keys have names."""
 
 
 class BundleView(Outgoing):
@@ -53,13 +54,13 @@ class StageBody(Incoming):
     stage: Literal["candidate", "shadow", "canary", "live", "retired"]
 
 
-@router.get("")
+@router.get("", dependencies=READERS)
 async def bundles(parts: PartsDep) -> BundlesView:
     """Return every registered bundle."""
     return BundlesView(models=[_bundle(record) for record in await parts.journal.read(list_bundles)])
 
 
-@router.get("/{version}/health")
+@router.get("/{version}/health", dependencies=READERS)
 async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     """Say how a bundle fares in this worker."""
     record = await parts.journal.read(lambda sql: read_bundle(sql, version))
@@ -75,18 +76,19 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     )
 
 
-@router.post("/rollback")
-async def roll_back(parts: PartsDep) -> BundleView:
+@router.post("/rollback", dependencies=OPERATORS)
+async def roll_back(caller: CallerDep, parts: PartsDep) -> BundleView:
     """Make the bundle live that was live before; every worker follows within seconds."""
-    return _bundle(await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR)))
+    return _bundle(await parts.journal.administer(RollBack(at=parts.clock(), actor=caller.name)))
 
 
-@router.post("/{version}/stage")
-async def stage(version: Version, body: StageBody, parts: PartsDep) -> BundleView:
+@router.post("/{version}/stage", dependencies=OPERATORS)
+async def stage(version: Version, body: StageBody, caller: CallerDep, parts: PartsDep) -> BundleView:
     """Set a bundle's stage; `live` verifies its files first, and is refused if its gates did not pass."""
     if body.stage == "live":
-        return _bundle(await promote(parts.journal, parts.repository, version, at=parts.clock(), actor=ACTOR))
-    act = StageBundle(version=version, stage=body.stage, at=parts.clock(), actor=ACTOR)
+        promoted = await promote(parts.journal, parts.repository, version, at=parts.clock(), actor=caller.name)
+        return _bundle(promoted)
+    act = StageBundle(version=version, stage=body.stage, at=parts.clock(), actor=caller.name)
     return _bundle(await parts.journal.administer(act))
 
 

@@ -15,18 +15,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from models.errors import AmrsError, BundleError, DataError, GateError, Unavailable, UnknownSong
-from service.access.keys import Unauthorized
 from service.api.fields import EXPECTED, shown
 from service.api.strict import BodyTooLarge, MalformedBody, WrongContentType
 from service.errors import (
     CatalogueGap,
     Conflict,
+    Forbidden,
     IdConflict,
     NotFound,
     SessionEnded,
     StageConflict,
     StaleMemory,
+    TooManyRequests,
+    Unauthorized,
     UnknownBundle,
+    UnknownKey,
     UnknownListener,
     UnknownRecommendation,
     UnknownSession,
@@ -55,12 +58,14 @@ UNEXPECTED: Final = Problem(500, "unexpected", "Something went wrong here")
 PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     MalformedBody: Problem(400, "malformed-body", "The body cannot be read"),
     Unauthorized: Problem(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
+    Forbidden: Problem(403, "forbidden", "The key does not open this"),
     BodyTooLarge: Problem(413, "body-too-large", "The body is too long"),
     WrongContentType: Problem(415, "wrong-content-type", "The body must be JSON"),
     UnknownListener: Problem(404, "unknown-listener", "There is no such listener"),
     UnknownSession: Problem(404, "unknown-session", "There is no such session"),
     UnknownRecommendation: Problem(404, "unknown-recommendation", "There is no such recommendation"),
     UnknownBundle: Problem(404, "unknown-bundle", "There is no such bundle"),
+    UnknownKey: Problem(404, "unknown-key", "There is no such key"),
     UnknownSong: Problem(404, "unknown-song", "There is no such song"),
     NotFound: Problem(404, "not-found", "There is no such thing"),
     SessionEnded: Problem(409, "session-ended", "The session has ended"),
@@ -71,6 +76,7 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     BundleError: Problem(409, "bad-bundle", "The bundle cannot be used"),
     Conflict: Problem(409, "conflict", "The request contradicts what already happened"),
     DataError: INVALID,
+    TooManyRequests: Problem(429, "too-many-requests", "The key has asked too often"),
     StaleMemory: Problem(503, "busy", "The listener's state kept changing", _RETRY),
     Unavailable: Problem(503, "unavailable", "The service cannot do this now", _RETRY),
 }
