@@ -6,7 +6,18 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 
-from service.api import blocks, bundles, events, health, history, recommendations, sessions, songs
+from service.api import (
+    audit,
+    blocks,
+    bundles,
+    events,
+    health,
+    history,
+    privacy,
+    recommendations,
+    sessions,
+    songs,
+)
 from service.api.problems import tell_problems
 from service.clock import Clock, system_clock
 from service.parts import Parts, open_parts
@@ -43,7 +54,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for part in (recommendations, sessions, events, history, blocks, songs, bundles, health):
+    for part in (recommendations, sessions, events, history, blocks, privacy, songs, bundles, audit, health):
         app.include_router(part.router)
     tell_problems(app)
     app.add_middleware(RequestTelemetry, metrics=metrics)

@@ -21,7 +21,7 @@ from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
 from service.recommend.exposures import open_exposures
 from service.recommend.road import REDIS, Road
 from service.recommendation_id import TokenSigner
-from service.settings import Settings, signing_key
+from service.settings import Settings, derived_key, signing_key
 from service.telemetry.metrics import Metrics
 
 IDLE_LOOK_SECONDS: Final = 60.0
@@ -91,7 +91,11 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
         cache = await stack.enter_async_context(
             open_redis_cache(
                 settings.redis_url or _no_redis(),
-                RedisCacheConfig(prefix=settings.redis_prefix, timeout_seconds=settings.redis_timeout_seconds),
+                RedisCacheConfig(
+                    prefix=settings.redis_prefix,
+                    timeout_seconds=settings.redis_timeout_seconds,
+                    secret=derived_key(signer.key, "names of listeners in Redis"),
+                ),
                 on_error=lambda _: metrics.degraded.labels(REDIS).inc(),
             )
         )

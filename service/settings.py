@@ -3,6 +3,7 @@
 Contradictions are refused here, before anything is opened.
 """
 
+import hmac
 import os
 import secrets
 from ipaddress import ip_address
@@ -124,3 +125,8 @@ def signing_key(settings: Settings) -> bytes:
     if len(key) < _SECRET_BYTES:
         raise ConfigError(f"{path} must hold at least {_SECRET_BYTES} bytes; it holds {len(key)}")
     return key
+
+
+def derived_key(key: bytes, purpose: str) -> bytes:
+    """Return a key of 32 bytes for one purpose, which tells nothing of the key it comes from."""
+    return hmac.new(key, purpose.encode(), "sha256").digest()

@@ -15,10 +15,18 @@ from service.journal.tables import audit
 
 
 def record_act(
-    sql: Connection, *, at: Instant, actor: str, act: str, subject: str, detail: Mapping[str, object]
+    sql: Connection,
+    *,
+    at: Instant,
+    actor: str,
+    act: str,
+    subject: str,
+    detail: Mapping[str, object],
+    app_id: str | None = None,
 ) -> None:
-    """Put an operator's act on record; it commits with the act or not at all."""
-    sql.execute(INSERT_ACT, act_row(at=at, actor=actor, act=act, subject=subject, detail=detail))
+    """Put an act on record; it commits with the act or not at all."""
+    row = act_row(at=at, actor=actor, act=act, subject=subject, detail=detail, app_id=app_id)
+    sql.execute(INSERT_ACT, row)
 
 
 def act_row(

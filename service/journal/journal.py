@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.errors import Unavailable
 from service.journal.command import Administration, Command, Written
-from service.journal.engine import open_readers, open_writer
+from service.journal.engine import open_readers, open_writer, scrub_file
 from service.journal.migrate import require_latest
 from service.journal.settle import Outcome
 from service.journal.writer import (
@@ -100,6 +100,13 @@ class Journal:
             Unavailable: the database does not answer.
         """
         return await self._loop.run_in_executor(self._pool, self._ask, question)
+
+    async def scrub(self) -> None:
+        """Leave no bytes behind of rows that were deleted, where the database is a file of ours (SQLite's).
+
+        What readers still look at is left until the next time; PostgreSQL's own vacuum needs no help.
+        """
+        await self._loop.run_in_executor(self._pool, scrub_file, self._readers)
 
     def close(self) -> None:
         """Settle what is waiting, then let go of every connection; blocks meanwhile."""
