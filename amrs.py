@@ -153,6 +153,21 @@ def check(log: LogArgument) -> None:
     typer.echo(f"{log} keeps the schema")
 
 
+@logs.command("export")
+def export_log(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new log's folder.")],
+) -> None:
+    """Write what consenting listeners did and said as a log to train on, under pseudonyms."""
+    from service import operations
+
+    exported = operations.export_log(settings(), out)
+    for space in exported.spaces_left_out:
+        typer.echo(f"left out: embedding space {space}, which lacks a song of the log")
+    log = exported.log
+    counts = f"{len(log.listeners)} listeners, {len(log.sessions)} sessions, {len(log.plays)} plays"
+    typer.echo(f"log written to {out}: {counts}")
+
+
 @app.command("train")
 def train(
     log: LogArgument,

@@ -3,19 +3,21 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from models.affect import Affect
 from models.bundle import Bundle
 from models.catalogue import Song
+from models.context import ContextSchema
 from models.errors import DataError, GateError
-from models.log import Log
+from models.log import EmbeddingSpace, Log, refuse_occupied, write_log
 from models.repository import Repository
 from service.access.caller import Scope
 from service.access.secrets import digest_of, make_key, spell
 from service.clock import Instant, system_clock
 from service.errors import UnknownBundle
-from service.journal.audit import Act, read_acts
+from service.journal.audit import Act, NoteAct, read_acts
 from service.journal.bundles import (
     BundleRecord,
     PromoteBundle,
@@ -26,11 +28,12 @@ from service.journal.bundles import (
 )
 from service.journal.journal import Journal, open_journal
 from service.journal.keys import CreateKey, KeyRecord, RevokeKey, read_keys
+from service.journal.listening_log import Exported, Pseudonyms, read_listening_log
 from service.journal.migrate import upgrade
 from service.journal.songs import ImportSongs, SongRecord
 from service.live.golden import replay
 from service.live.graphs import open_graphs
-from service.settings import Settings
+from service.settings import Settings, derived_key, signing_key
 
 ACTOR: Final = "command line"
 _APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -152,6 +155,49 @@ def list_keys(settings: Settings) -> tuple[KeyRecord, ...]:
 def read_audit(settings: Settings, *, limit: int) -> list[Act]:
     """Return the latest acts on record, the latest first."""
     return _run(settings, lambda journal: journal.read(lambda sql: read_acts(sql, app_id=None, limit=limit)))
+
+
+def export_log(settings: Settings, out: Path) -> Exported:
+    """Write the log of the listeners who consented, whole or not at all; return it. The act is on record.
+
+    What sessions said of their situation is read by the live bundle's schema; without one it is left out.
+
+    Raises:
+        DataError: the folder is occupied, or no embedding space holds every song.
+        LogError: what SQL holds breaks the log's contract.
+        Unavailable: the database does not answer.
+    """
+    refuse_occupied(out)
+    pseudonyms = Pseudonyms(derived_key(signing_key(settings), "pseudonyms in listening logs"))
+
+    async def export(journal: Journal) -> Exported:
+        live = await journal.read(live_bundle)
+        manifest = repository_of(settings).open(live.version).manifest if live else None
+        spaces = {}
+        if manifest is not None:
+            space = manifest.space
+            spaces[space.name] = EmbeddingSpace(width=space.width, source=space.source, licence=space.licence)
+        exported: Exported = await journal.read(
+            lambda sql: read_listening_log(
+                sql,
+                pseudonyms=pseudonyms,
+                context=manifest.context if manifest else ContextSchema(),
+                spaces=spaces,
+                provenance={
+                    "origin": "a service's own record, listeners who consented",
+                    "context_of_bundle": live.version if live else "none",
+                    "propensity": "none: the service chooses deterministically",
+                },
+            )
+        )
+        counts = {"listeners": len(exported.log.listeners), "plays": len(exported.log.plays)}
+        note = NoteAct(at=system_clock(), actor=ACTOR, act="export log", subject="listening log", detail=counts)
+        await journal.administer(note)
+        return exported
+
+    exported = _run(settings, export)
+    write_log(exported.log, out)
+    return exported
 
 
 async def promote(

@@ -5,6 +5,7 @@ number, so that an erasure leaves nothing behind that leads to them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,20 @@ def record_act(
     """Put an act on record; it commits with the act or not at all."""
     row = act_row(at=at, actor=actor, act=act, subject=subject, detail=detail, app_id=app_id)
     sql.execute(INSERT_ACT, row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAct:
+    """Put an act on record that writes nothing else."""
+
+    at: Instant
+    actor: str
+    act: str
+    subject: str
+    detail: Mapping[str, object]
+
+    def __call__(self, sql: Connection) -> None:
+        record_act(sql, at=self.at, actor=self.actor, act=self.act, subject=self.subject, detail=self.detail)
 
 
 def act_row(
