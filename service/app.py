@@ -5,7 +5,10 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from service.access.crowd import Crowd
+from service.access.headers import AnswerHeaders
 from service.api import (
     audit,
     blocks,
@@ -57,5 +60,15 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     for part in (recommendations, sessions, events, history, blocks, privacy, songs, bundles, audit, health):
         app.include_router(part.router)
     tell_problems(app)
+    app.add_middleware(Crowd, at_once=settings.requests_at_once)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            expose_headers=["X-Request-Id", "Retry-After", "RateLimit-Remaining", "RateLimit-Reset"],
+        )
     app.add_middleware(RequestTelemetry, metrics=metrics)
+    app.add_middleware(AnswerHeaders)
     return app

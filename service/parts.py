@@ -8,6 +8,7 @@ from typing import Any, Final, Never, TypeVar
 from models.errors import ConfigError, Unavailable
 from models.repository import Repository
 from service.access.keyring import Keyring, open_keyring
+from service.access.limits import Limits, Rate, open_limits
 from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
@@ -24,6 +25,8 @@ from service.recommendation_id import TokenSigner
 from service.settings import Settings, derived_key, signing_key
 from service.telemetry.metrics import Metrics
 
+RATE_LIMITS: Final = "rate_limits"
+"""Says that workers could not settle what keys asked for: each counts alone."""
 IDLE_LOOK_SECONDS: Final = 60.0
 """How often idle sessions are written down as ended."""
 
@@ -47,6 +50,7 @@ class Parts:
     clock: Clock
     metrics: Metrics
     keyring: Keyring
+    limits: Limits
     signer: TokenSigner
     journal: Journal
     listeners: Listeners
@@ -99,6 +103,15 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
                 on_error=lambda _: metrics.degraded.labels(REDIS).inc(),
             )
         )
+        limits = await stack.enter_async_context(
+            open_limits(
+                settings.redis_url or _no_redis(),
+                prefix=settings.redis_prefix,
+                rate=Rate(per_second=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
+                timeout_seconds=settings.redis_timeout_seconds,
+                on_error=metrics.degraded.labels(RATE_LIMITS).inc,
+            )
+        )
         listeners = Listeners(journal, cache)
         repository = Repository(settings.home / "bundles")
         live = await stack.enter_async_context(open_live(repository, journal, metrics))
@@ -118,6 +131,7 @@ async def open_parts(settings: Settings, *, clock: Clock, metrics: Metrics) -> A
             clock=clock,
             metrics=metrics,
             keyring=keyring,
+            limits=limits,
             signer=signer,
             journal=journal,
             listeners=listeners,

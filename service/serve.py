@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Never
 
@@ -20,6 +21,7 @@ from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from models.errors import ConfigError
+from service.access.connections import ConnectionLimits, PatientProtocol
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,12 +55,17 @@ def serve(settings: Settings) -> None:
 
 def server_config(settings: Settings, app: "FastAPI | str", *, factory: bool = False) -> uvicorn.Config:
     """Return how uvicorn serves an app."""
+    limits = ConnectionLimits(
+        head_seconds=settings.head_timeout_seconds,
+        body_seconds=settings.body_timeout_seconds,
+        connections=settings.connections,
+    )
     return uvicorn.Config(
         app,
         factory=factory,
         workers=settings.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=partial(PatientProtocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,

@@ -19,6 +19,7 @@ MINIMUM_KEY_LENGTH: Final = 16
 _SECRET_BYTES: Final = 32
 
 Positive = Annotated[float, Field(gt=0)]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
 class Settings(BaseSettings):
@@ -57,12 +58,27 @@ class Settings(BaseSettings):
     """Keys to begin with, separated by commas: the default app's, with every scope; others are made by command.
 
     While there is no key at all, here or in SQL, anybody on this machine may call, and nobody else."""
+    rate_limit_per_second: Positive = 200.0
+    """How often one key may call, over time, all workers together."""
+    rate_limit_burst: Annotated[float, Field(ge=1)] = 400.0
+    """How often at once, after a rest."""
+    requests_at_once: Annotated[int, Field(ge=1)] = 512
+    """Requests a worker answers at a time; more get 503."""
+    connections: Annotated[int, Field(ge=1)] = 1000
+    """Connections a worker holds; more get 503."""
+    head_timeout_seconds: Positive = 10.0
+    """How long a request's head may take to arrive."""
+    body_timeout_seconds: Positive = 20.0
+    """How long a request's body may take to arrive."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    """Web pages whose scripts may call, as `https://host[:port]`, separated by commas; none: no page's."""
+
     token_secret: SecretStr | None = None
     """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(key.strip() for key in value.split(",") if key.strip())
         return value

@@ -5,7 +5,7 @@ raised on purpose; what nobody expected is told as nothing but its request id.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class Problem:
 _RETRY: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 INVALID: Final = Problem(422, "invalid", "The request is not of this shape")
+CROWDED: Final = Problem(503, "crowded", "The service is answering all it can", _RETRY)
 UNEXPECTED: Final = Problem(500, "unexpected", "Something went wrong here")
 
 PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
@@ -153,6 +154,10 @@ def tell_problems(app: FastAPI) -> None:
                 status = HTTPStatus(error.status_code)
                 problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers)
                 return answer(problem, request, detail=str(error.detail))
+            case TooManyRequests():
+                headers = {"Retry-After": str(error.retry_after_seconds)}
+                problem = replace(PROBLEMS[TooManyRequests], headers=headers)
+                return answer(problem, request, detail=str(error))
             case AmrsError():
                 return answer(problem_for(error), request, detail=str(error), errors=_places_of(error))
         raise error
