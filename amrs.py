@@ -44,6 +44,7 @@ logs = group("Make, read and check listening logs.")
 importing = group("Turn somebody else's data into a listening log.")
 bundles = group("Look after the bundles of models, and say which one is live.")
 songs = group("Look after the songs the service may play.")
+keys = group("Make, list and revoke the keys that open the service.")
 database = group("Look after the database.")
 bench = group("Measure.")
 
@@ -51,6 +52,7 @@ app.add_typer(logs, name="logs")
 logs.add_typer(importing, name="import")
 app.add_typer(bundles, name="models")
 app.add_typer(songs, name="songs")
+app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
 app.add_typer(bench, name="bench")
 
@@ -161,6 +163,21 @@ def check(log: LogArgument) -> None:
     if complaints:
         raise AmrsError(f"{log} does not keep the schema; complaints: {len(complaints)}")
     typer.echo(f"{log} keeps the schema")
+
+
+@logs.command("export")
+def export_log(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new log's folder.")],
+) -> None:
+    """Write what consenting listeners did and said as a log to train on, under pseudonyms."""
+    from service import operations
+
+    exported = operations.export_log(settings(), out)
+    for space in exported.spaces_left_out:
+        typer.echo(f"left out: embedding space {space}, which lacks a song of the log")
+    log = exported.log
+    counts = f"{len(log.listeners)} listeners, {len(log.sessions)} sessions, {len(log.plays)} plays"
+    typer.echo(f"log written to {out}: {counts}")
 
 
 @app.command("train")
@@ -443,6 +460,55 @@ def reinstate_song(
 
     reinstate_song(settings(), song)
     typer.echo(f"{song} may be recommended again")
+
+
+@keys.command("create")
+def create_key(
+    app_name: Annotated[str, typer.Option("--app", metavar="NAME", help="The app whose key it is.")],
+    scope: Annotated[str, typer.Option(help="app, operator, auditor, or more of them, by commas.")] = "app",
+) -> None:
+    """Make a key, and print it: this once, for only its digest is kept."""
+    from service import operations
+    from service.access.caller import scopes_named
+
+    typer.echo(operations.create_key(settings(), app_name, scopes_named(scope)))
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys: id, app, scopes, when they were made, and when they were revoked if they were."""
+    from service import operations
+    from service.clock import to_datetime
+
+    for key in operations.list_keys(settings()):
+        revoked = f"revoked {to_datetime(key.revoked_at):%Y-%m-%d %H:%M}" if key.revoked_at else "good"
+        made = f"{to_datetime(key.created_at):%Y-%m-%d %H:%M}"
+        typer.echo(f"{key.key_id}  {key.app_id}  {','.join(sorted(key.scopes))}  {made}  {revoked}")
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `amrs keys list` names it.")],
+) -> None:
+    """Let a key in no more; every worker follows within two seconds."""
+    from service import operations
+
+    operations.revoke_key(settings(), key_id)
+    typer.echo(f"{key_id} opens nothing any more")
+
+
+@app.command("audit")
+def audit(
+    limit: Annotated[int, typer.Option(min=1, help="So many acts, the latest first.")] = 50,
+) -> None:
+    """Show who did what to the service: operators' acts, erasures, reads of exports."""
+    from service import operations
+    from service.clock import to_datetime
+
+    for act in operations.read_audit(settings(), limit=limit):
+        detail = " ".join(f"{name}={value}" for name, value in act.detail.items())
+        at = f"{to_datetime(act.at):%Y-%m-%d %H:%M:%S}"
+        typer.echo(f"{act.audit_number}  {at}  {act.actor}  {act.act}  {act.subject}  {detail}")
 
 
 @database.command("upgrade")

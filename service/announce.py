@@ -20,15 +20,18 @@ def require_free_port(settings: Settings) -> None:
     Raises:
         ConfigError: somebody does.
     """
-    with socket() as probe:
-        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as refusal:
-            raise ConfigError(
-                f"{settings.host}:{settings.port} must be free to listen on; it is not ({refusal.strerror}): "
-                "stop what listens there, or choose another port by AMRS_PORT"
-            ) from refusal
+    for port, variable in ((settings.port, "AMRS_PORT"), (settings.operator_port, "AMRS_OPERATOR_PORT")):
+        if port is None:
+            continue
+        with socket() as probe:
+            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as refusal:
+                raise ConfigError(
+                    f"{settings.host}:{port} must be free to listen on; it is not ({refusal.strerror}): "
+                    f"stop what listens there, or choose another port by {variable}"
+                ) from refusal
 
 
 @contextmanager

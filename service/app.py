@@ -5,9 +5,13 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from typing import TypedDict
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from models.errors import ConfigError
+from service.access.crowd import Crowd
+from service.access.headers import AnswerHeaders
 from service.api import (
+    audit,
     blocks,
     bundles,
     canary,
@@ -15,6 +19,7 @@ from service.api import (
     events,
     health,
     history,
+    privacy,
     recommendations,
     sessions,
     songs,
@@ -60,10 +65,33 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    for part in (recommendations, sessions, events, history, blocks, songs, catalogue, canary, bundles, health):
+    for part in (
+        recommendations,
+        sessions,
+        events,
+        history,
+        blocks,
+        privacy,
+        songs,
+        catalogue,
+        canary,
+        bundles,
+        audit,
+        health,
+    ):
         app.include_router(part.router)
     tell_problems(app)
+    app.add_middleware(Crowd, at_once=settings.requests_at_once)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            expose_headers=["X-Request-Id", "Retry-After", "RateLimit-Remaining", "RateLimit-Reset"],
+        )
     app.add_middleware(RequestTelemetry, metrics=metrics, traced=traced)
+    app.add_middleware(AnswerHeaders)
     return app
 
 

@@ -5,7 +5,11 @@ AmrsError
 │   ├── UnknownListener
 │   ├── UnknownSession
 │   ├── UnknownRecommendation    also: a token whose signature is not ours, or was made for another listener
-│   └── UnknownBundle
+│   ├── UnknownBundle
+│   └── UnknownKey
+├── Unauthorized             the caller presented no key, or one that opens nothing
+├── Forbidden                the key is good, and does not open this
+├── TooManyRequests          the key has used up what it may ask for just now
 ├── Conflict                 the request contradicts what already happened
 │   ├── SessionEnded
 │   ├── IdConflict           the same client id came with another body
@@ -44,6 +48,26 @@ class UnknownRecommendation(NotFound):
 
 class UnknownBundle(NotFound):
     """No bundle of that version is registered."""
+
+
+class UnknownKey(NotFound):
+    """No access key of that id was ever made."""
+
+
+class Unauthorized(AmrsError):
+    """The caller presented no key, or one that opens nothing."""
+
+
+class Forbidden(AmrsError):
+    """The caller's key is good, and does not open this."""
+
+
+class TooManyRequests(AmrsError):
+    """The caller's key has used up what it may ask for just now."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"this key may ask again in {retry_after_seconds} s")
 
 
 class Conflict(AmrsError):

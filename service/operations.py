@@ -1,25 +1,35 @@
-"""What an operator does, by command or over HTTP: songs in, bundles verified, promoted and rolled back."""
+"""What an operator does, by command or over HTTP: songs, bundles and keys."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
 from models.bundle import Bundle
+from models.context import ContextSchema
+from models.errors import DataError
+from models.log import EmbeddingSpace, refuse_occupied, write_log
 from models.repository import Repository
+from service.access.caller import Scope
+from service.access.secrets import digest_of, make_key, spell
 from service.clock import Instant, system_clock
 from service.health import BundleHealth, read_health
+from service.journal.audit import Act, NoteAct, read_acts
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
 from service.journal.journal import Journal, open_journal
+from service.journal.keys import CreateKey, KeyRecord, RevokeKey, read_keys
+from service.journal.listening_log import Exported, Pseudonyms, read_listening_log
 from service.journal.migrate import upgrade
 from service.listener import ListenerKey
 from service.live.signature import public_keys_of, sign
-from service.settings import Settings
+from service.settings import Settings, derived_key, signing_key
 from service.staging import Stage, Staging, verified
 
 ACTOR: Final = "command line"
+_APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 Result = TypeVar("Result")
 
@@ -138,6 +148,95 @@ def bundle_health(settings: Settings, version: str) -> BundleHealth:
     return run_on_journal(
         settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at))
     )
+
+
+def create_key(settings: Settings, app_id: str, scopes: Collection[Scope]) -> str:
+    """Return a new key of an app, which is made with its first one; it is not kept and cannot be shown again.
+
+    Raises:
+        DataError: the app's name is no name, or no scope is given.
+        Unavailable: the database does not answer.
+    """
+    if not _APP.fullmatch(app_id):
+        raise DataError(f"app: expected 1 to 64 characters from a-z 0-9 _ -, got {app_id!r}")
+    if not scopes:
+        raise DataError(f"scope: expected one or more of {', '.join(Scope)}, got none")
+    key = make_key()
+    act = CreateKey(
+        key_id=key.key_id,
+        app_id=app_id,
+        scopes=scopes,
+        digest=digest_of(key.secret),
+        at=system_clock(),
+        actor=ACTOR,
+    )
+    run_on_journal(settings, lambda journal: journal.administer(act))
+    return spell(key)
+
+
+def revoke_key(settings: Settings, key_id: str) -> None:
+    """Let a key in no more; workers follow within two seconds.
+
+    Raises:
+        UnknownKey: there is none of that id.
+    """
+    act = RevokeKey(key_id=key_id, at=system_clock(), actor=ACTOR)
+    run_on_journal(settings, lambda journal: journal.administer(act))
+
+
+def list_keys(settings: Settings) -> tuple[KeyRecord, ...]:
+    """Return every key, revoked ones included, the oldest first."""
+    return run_on_journal(settings, lambda journal: journal.read(read_keys)).records
+
+
+def read_audit(settings: Settings, *, limit: int) -> list[Act]:
+    """Return the latest acts on record, the latest first."""
+    return run_on_journal(
+        settings, lambda journal: journal.read(lambda sql: read_acts(sql, app_id=None, limit=limit))
+    )
+
+
+def export_log(settings: Settings, out: Path) -> Exported:
+    """Write the log of the listeners who consented, whole or not at all; return it. The act is on record.
+
+    What sessions said of their situation is read by the live bundle's schema; without one it is left out.
+
+    Raises:
+        DataError: the folder is occupied, or no embedding space holds every song.
+        LogError: what SQL holds breaks the log's contract.
+        Unavailable: the database does not answer.
+    """
+    refuse_occupied(out)
+    pseudonyms = Pseudonyms(derived_key(signing_key(settings), "pseudonyms in listening logs"))
+
+    async def export(journal: Journal) -> Exported:
+        live = await journal.read(live_bundle)
+        manifest = repository_of(settings).open(live.version).manifest if live else None
+        spaces = {}
+        if manifest is not None:
+            space = manifest.space
+            spaces[space.name] = EmbeddingSpace(width=space.width, source=space.source, licence=space.licence)
+        exported: Exported = await journal.read(
+            lambda sql: read_listening_log(
+                sql,
+                pseudonyms=pseudonyms,
+                context=manifest.context if manifest else ContextSchema(),
+                spaces=spaces,
+                provenance={
+                    "origin": "a service's own record, listeners who consented",
+                    "context_of_bundle": live.version if live else "none",
+                    "propensity": "none: the service chooses deterministically",
+                },
+            )
+        )
+        counts = {"listeners": len(exported.log.listeners), "plays": len(exported.log.plays)}
+        note = NoteAct(at=system_clock(), actor=ACTOR, act="export log", subject="listening log", detail=counts)
+        await journal.administer(note)
+        return exported
+
+    exported = run_on_journal(settings, export)
+    write_log(exported.log, out)
+    return exported
 
 
 async def promote(

@@ -7,7 +7,8 @@ from typing import Any, Final, Never, TypeVar
 
 from models.errors import ConfigError
 from models.repository import Repository
-from service.access.keys import Door
+from service.access.keyring import Keyring, open_keyring
+from service.access.limits import Limits, Rate, open_limits
 from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
@@ -32,13 +33,15 @@ from service.recommend.road import Road
 from service.recommend.shadow import open_shadow
 from service.recommend.trial import try_out
 from service.recommendation_id import TokenSigner
-from service.settings import Settings, signing_key
+from service.settings import Settings, derived_key, signing_key
 from service.staging import Staging
 from service.telemetry.metrics import Metrics
 from service.telemetry.spans import Spans
 from service.telemetry.storage import CacheNumbers, JournalNumbers
 from service.telemetry.vitals import Vitals, open_vitals
 
+RATE_LIMITS: Final = "rate_limits"
+"""Says that workers could not settle what keys asked for: each counts alone."""
 IDLE_LOOK_SECONDS: Final = 60.0
 """How often idle sessions are written down as ended."""
 
@@ -52,7 +55,8 @@ class Parts:
     settings: Settings
     clock: Clock
     metrics: Metrics
-    door: Door
+    keyring: Keyring
+    limits: Limits
     signer: TokenSigner
     journal: Journal
     listeners: Listeners
@@ -88,11 +92,25 @@ async def open_parts(
         journal = await stack.enter_async_context(
             open_journal(settings.database_url, config=config, watch=JournalNumbers(metrics))
         )
+        keyring = await stack.enter_async_context(open_keyring(settings, journal))
         cache = await stack.enter_async_context(
             open_redis_cache(
                 settings.redis_url or _no_redis(),
-                RedisCacheConfig(prefix=settings.redis_prefix, timeout_seconds=settings.redis_timeout_seconds),
+                RedisCacheConfig(
+                    prefix=settings.redis_prefix,
+                    timeout_seconds=settings.redis_timeout_seconds,
+                    secret=derived_key(signer.key, "names of listeners in Redis"),
+                ),
                 watch=CacheNumbers(metrics),
+            )
+        )
+        limits = await stack.enter_async_context(
+            open_limits(
+                settings.redis_url or _no_redis(),
+                prefix=settings.redis_prefix,
+                rate=Rate(per_second=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
+                timeout_seconds=settings.redis_timeout_seconds,
+                on_error=metrics.done_without[RATE_LIMITS].inc,
             )
         )
         listeners = Listeners(journal, cache)
@@ -133,7 +151,8 @@ async def open_parts(
             settings=settings,
             clock=clock,
             metrics=metrics,
-            door=Door(settings),
+            keyring=keyring,
+            limits=limits,
             signer=signer,
             journal=journal,
             listeners=listeners,

@@ -8,15 +8,20 @@ that died is replaced by one that knows no less.
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Never
 
 import uvicorn
 from pydantic import SecretStr
+from uvicorn.supervisors import Multiprocess
 
+from models.errors import ConfigError
+from service.access.connections import ConnectionLimits, PatientProtocol
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,21 +45,56 @@ def serve(settings: Settings) -> None:
         if settings.workers > 1:
             share_metrics(shared)
         os.environ |= as_environment(shared)
-        uvicorn.run(
-            "service.serve:worker",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http="httptools",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        config = server_config(settings, "service.serve:worker", factory=True)
+        sockets = [stack.enter_context(listening(settings.host, port)) for port in ports_of(settings)]
+        if settings.workers > 1:
+            Multiprocess(config, sockets=sockets).run()
+        else:
+            uvicorn.Server(config).run(sockets=sockets)
+
+
+def server_config(settings: Settings, app: "FastAPI | str", *, factory: bool = False) -> uvicorn.Config:
+    """Return how uvicorn serves an app."""
+    limits = ConnectionLimits(
+        head_seconds=settings.head_timeout_seconds,
+        body_seconds=settings.body_timeout_seconds,
+        connections=settings.connections,
+    )
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        workers=settings.workers,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http=partial(PatientProtocol, limits=limits),  # type: ignore[arg-type]
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def ports_of(settings: Settings) -> tuple[int, ...]:
+    """Return where the service listens."""
+    return (settings.port,) if settings.operator_port is None else (settings.port, settings.operator_port)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound, and that workers inherit.
+
+    Raises:
+        ConfigError: it cannot be bound.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as refusal:
+        bound.close()
+        raise ConfigError(f"{host}:{port} must be free to listen on; it is not ({refusal.strerror})") from refusal
+    bound.set_inheritable(True)
+    return bound
 
 
 def worker() -> "FastAPI":

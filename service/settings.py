@@ -3,6 +3,7 @@
 Contradictions are refused here, before anything is opened.
 """
 
+import hmac
 import os
 import secrets
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ _SECRET_BYTES: Final = 32
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
 class Settings(BaseSettings):
@@ -30,8 +32,10 @@ class Settings(BaseSettings):
     """The folder below which everything that runs writes."""
 
     host: str = "127.0.0.1"
-    """The address to listen on; any but a loopback one needs `api_keys`."""
+    """The address to listen on; anywhere but on a loopback one every caller needs a key."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    operator_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Where routes for operators and auditors are served, and nowhere else; None: all are served on `port`."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes; each has one writer to the journal."""
 
@@ -64,13 +68,30 @@ class Settings(BaseSettings):
     """...so long after its promotion; 0: never."""
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    """Keys that callers present, separated by commas; none: anybody on this machine may call."""
+    """Keys to begin with, separated by commas: the default app's, with every scope; others are made by command.
+
+    While there is no key at all, here or in SQL, anybody on this machine may call, and nobody else."""
+    rate_limit_per_second: Positive = 200.0
+    """How often one key may call, over time, all workers together."""
+    rate_limit_burst: Annotated[float, Field(ge=1)] = 400.0
+    """How often at once, after a rest."""
+    requests_at_once: Annotated[int, Field(ge=1)] = 512
+    """Requests a worker answers at a time; more get 503."""
+    connections: Annotated[int, Field(ge=1)] = 1000
+    """Connections a worker holds; more get 503."""
+    head_timeout_seconds: Positive = 10.0
+    """How long a request's head may take to arrive."""
+    body_timeout_seconds: Positive = 20.0
+    """How long a request's body may take to arrive."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    """Web pages whose scripts may call, as `https://host[:port]`, separated by commas; none: no page's."""
+
     token_secret: SecretStr | None = None
     """What signs recommendation ids; None: made once and kept below `home`. Replicas must share it."""
 
     trace_endpoint: str | None = None
     """Where spans are sent by OTLP, as `http://collector:4318/v1/traces`; None: nothing is traced."""
-    trace_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    trace_share: Share = 1.0
     """The share of requests that are traced, of those whose caller did not decide it."""
 
     @field_validator("trace_endpoint", mode="before")
@@ -85,9 +106,9 @@ class Settings(BaseSettings):
             raise ConfigError(f"trace_endpoint must be an http:// or https:// URL; got {endpoint!r}")
         return endpoint
 
-    @field_validator("api_keys", "bundle_public_keys", mode="before")
+    @field_validator("api_keys", "bundle_public_keys", "cors_origins", mode="before")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(key.strip() for key in value.split(",") if key.strip())
         return value
@@ -110,12 +131,9 @@ class Settings(BaseSettings):
         return secret
 
     @model_validator(mode="after")
-    def _strangers_need_keys(self) -> "Settings":
-        if not self.api_keys and not is_loopback(self.host):
-            raise ConfigError(
-                f"host must be a loopback address such as 127.0.0.1 while no access keys are configured; "
-                f"got {self.host!r}: set AMRS_API_KEYS to listen elsewhere"
-            )
+    def _ports_differ(self) -> "Settings":
+        if self.operator_port == self.port:
+            raise ConfigError(f"operator_port must differ from port; both are {self.port}")
         return self
 
 
@@ -153,3 +171,8 @@ def signing_key(settings: Settings) -> bytes:
     if len(key) < _SECRET_BYTES:
         raise ConfigError(f"{path} must hold at least {_SECRET_BYTES} bytes; it holds {len(key)}")
     return key
+
+
+def derived_key(key: bytes, purpose: str) -> bytes:
+    """Return a key of 32 bytes for one purpose, which tells nothing of the key it comes from."""
+    return hmac.new(key, purpose.encode(), "sha256").digest()

@@ -1,1 +1,1 @@
-"""Who may call: nobody but this machine, or whoever holds a key."""
+"""Who may do what: keys with scopes, each of one app, and how often and how slowly they may call."""

@@ -4,11 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from service.api.dependencies import ListenerDep, PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.api.strict import StrictRoute
 from service.journal.blocks import BlockKind, SetBlock
 
-router = APIRouter(prefix="/v1/listeners/{listener_id}/blocks", tags=["blocks"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/listeners/{listener_id}/blocks",
+    tags=["blocks"],
+    route_class=StrictRoute,
+    dependencies=[needs(Scope.APP)],
+)
 
 Kind = Annotated[BlockKind, Path()]
 Value = Annotated[str, Path(min_length=1, max_length=256)]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
-from service.api.dependencies import PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
 from service.health import Shadowed, read_health
@@ -14,10 +15,10 @@ from service.journal.bundles import BundleRecord, RollBack, list_bundles
 from service.journal.replicas import ReplicaRecord, read_replicas
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
+READERS = [needs(Scope.OPERATOR, Scope.AUDITOR)]
+OPERATORS = [needs(Scope.OPERATOR)]
 
 Version = Annotated[Id, Path()]
-ACTOR = "http"
-"""Who acts, in the audit, until keys have names."""
 
 
 class BundleView(Outgoing):
@@ -132,7 +133,7 @@ class StageBody(Incoming):
     stage: Literal["candidate", "shadow", "canary", "live", "retired"]
 
 
-@router.get("")
+@router.get("", dependencies=READERS)
 async def bundles(parts: PartsDep) -> BundlesView:
     """Return every registered bundle, and what every worker holds of them or could not take up."""
     at = parts.clock()
@@ -142,7 +143,7 @@ async def bundles(parts: PartsDep) -> BundlesView:
     )
 
 
-@router.get("/{version}/health")
+@router.get("/{version}/health", dependencies=READERS)
 async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     """Say how a bundle fares in this worker, and over all of them."""
     loaded = parts.live.loaded
@@ -164,18 +165,18 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     )
 
 
-@router.post("/rollback")
-async def roll_back(parts: PartsDep) -> BundleView:
+@router.post("/rollback", dependencies=OPERATORS)
+async def roll_back(caller: CallerDep, parts: PartsDep) -> BundleView:
     """Make the bundle live that was live before; every worker follows within seconds."""
-    rolled_back = await parts.journal.administer(RollBack(at=parts.clock(), actor=ACTOR))
+    rolled_back = await parts.journal.administer(RollBack(at=parts.clock(), actor=caller.name))
     parts.bundles.wake.set()
     return _bundle(rolled_back)
 
 
-@router.post("/{version}/stage")
-async def stage(version: Version, body: StageBody, parts: PartsDep) -> BundleView:
+@router.post("/{version}/stage", dependencies=OPERATORS)
+async def stage(version: Version, body: StageBody, caller: CallerDep, parts: PartsDep) -> BundleView:
     """Set a bundle's stage, its files verified first; one whose gates did not pass goes before no listener."""
-    staged = await parts.staging.stage(version, body.stage, at=parts.clock(), actor=ACTOR)
+    staged = await parts.staging.stage(version, body.stage, at=parts.clock(), actor=caller.name)
     parts.bundles.wake.set()
     return _bundle(staged)
 

@@ -2,19 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 
-from service.api.bundles import ACTOR
-from service.api.dependencies import PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.fields import Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
-from service.listener import DEFAULT_APP, ListenerKey
+from service.listener import ListenerKey
 
-router = APIRouter(prefix="/v1/models/canary/listeners", tags=["models"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/models/canary/listeners",
+    tags=["models"],
+    route_class=StrictRoute,
+    dependencies=[needs(Scope.OPERATOR)],
+)
 
 ListenerId = Annotated[Id, Path()]
-App = Annotated[Id, Query()]
 
 
 class EnrolBody(Incoming):
@@ -27,7 +31,6 @@ class EnrolBody(Incoming):
 class EnrolmentView(Outgoing):
     """A listener enrolled for canary bundles."""
 
-    app: str
     listener_id: str
     clinical: bool
     enrolled_at: Time
@@ -35,7 +38,7 @@ class EnrolmentView(Outgoing):
 
 
 class EnrolmentsView(Outgoing):
-    """Every enrolled listener, by app and id."""
+    """The enrolled listeners of the caller's app, by id."""
 
     listeners: list[EnrolmentView]
 
@@ -43,39 +46,36 @@ class EnrolmentsView(Outgoing):
 class ReleasedView(Outgoing):
     """A listener who is answered by the live bundle."""
 
-    app: str
     listener_id: str
     released: bool
     """Whether they were enrolled until now."""
 
 
 @router.get("")
-async def enrolled(parts: PartsDep) -> EnrolmentsView:
-    """Return the listeners enrolled for canary bundles."""
-    return EnrolmentsView(listeners=[_view(each) for each in await parts.journal.read(read_enrolments)])
+async def enrolled(caller: CallerDep, parts: PartsDep) -> EnrolmentsView:
+    """Return the caller's app's listeners enrolled for canary bundles."""
+    found = await parts.journal.read(read_enrolments)
+    return EnrolmentsView(listeners=[_view(each) for each in found if each.listener.app_id == caller.app_id])
 
 
 @router.put("/{listener_id}")
-async def enrol(
-    listener_id: ListenerId, body: EnrolBody, parts: PartsDep, app: App = DEFAULT_APP
-) -> EnrolmentView:
+async def enrol(listener_id: ListenerId, body: EnrolBody, caller: CallerDep, parts: PartsDep) -> EnrolmentView:
     """Let the canary bundle answer a listener; workers follow within seconds."""
-    listener = ListenerKey(app, listener_id)
-    act = EnrolListener(listener=listener, clinical=body.clinical, at=parts.clock(), actor=ACTOR)
+    listener = ListenerKey(caller.app_id, listener_id)
+    act = EnrolListener(listener=listener, clinical=body.clinical, at=parts.clock(), actor=caller.name)
     return _view(await parts.journal.administer(act))
 
 
 @router.delete("/{listener_id}")
-async def release(listener_id: ListenerId, parts: PartsDep, app: App = DEFAULT_APP) -> ReleasedView:
+async def release(listener_id: ListenerId, caller: CallerDep, parts: PartsDep) -> ReleasedView:
     """Let the live bundle answer a listener again; workers follow within seconds."""
-    act = ReleaseListener(listener=ListenerKey(app, listener_id), at=parts.clock(), actor=ACTOR)
+    act = ReleaseListener(listener=ListenerKey(caller.app_id, listener_id), at=parts.clock(), actor=caller.name)
     released = await parts.journal.administer(act)
-    return ReleasedView(app=app, listener_id=listener_id, released=released)
+    return ReleasedView(listener_id=listener_id, released=released)
 
 
 def _view(enrolment: Enrolment) -> EnrolmentView:
     return EnrolmentView(
-        app=enrolment.listener.app_id,
         listener_id=enrolment.listener.listener_id,
         clinical=enrolment.clinical,
         enrolled_at=enrolment.enrolled_at,

@@ -7,19 +7,19 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, Field, StringConstraints
 
 from models.catalogue import Song
-from service.api.dependencies import PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.fields import Id, Incoming, expected, refusal
 from service.api.songs import CatalogueSongView, song_view
 from service.api.strict import LargeBodyRoute
 from service.journal.catalogue import PutSong, WithdrawSong
 
-router = APIRouter(prefix="/v1/songs", tags=["songs"], route_class=LargeBodyRoute)
+router = APIRouter(
+    prefix="/v1/songs", tags=["songs"], route_class=LargeBodyRoute, dependencies=[needs(Scope.OPERATOR)]
+)
 
 NO_NUL: Final = r"^[^\x00]*$"
 """No text in PostgreSQL holds U+0000."""
-
-ACTOR = "http"
-"""Who acts, in the audit, until keys have names."""
 
 
 def _once(tags: list[str]) -> list[str]:
@@ -55,7 +55,9 @@ class SongBody(Incoming):
 
 
 @router.put("/{song_id}")
-async def put_song(song_id: Annotated[Id, Path()], body: SongBody, parts: PartsDep) -> CatalogueSongView:
+async def put_song(
+    song_id: Annotated[Id, Path()], body: SongBody, caller: CallerDep, parts: PartsDep
+) -> CatalogueSongView:
     """Add a song, or replace all that was said of it; saying so twice is saying it once.
 
     Embeddings in spaces that are not given stay. A song that was withdrawn stays withdrawn: putting it is refused.
@@ -72,13 +74,13 @@ async def put_song(song_id: Annotated[Id, Path()], body: SongBody, parts: PartsD
         embeddings={space: np.array(vector, np.float32) for space, vector in body.embeddings.items()},
         widths=parts.live.widths(),
         at=parts.clock(),
-        actor=ACTOR,
+        actor=caller.name,
     )
     return song_view(await parts.journal.administer(act))
 
 
 @router.delete("/{song_id}", status_code=204)
-async def withdraw_song(song_id: Annotated[Id, Path()], parts: PartsDep) -> Response:
+async def withdraw_song(song_id: Annotated[Id, Path()], caller: CallerDep, parts: PartsDep) -> Response:
     """Never give the song to anybody again, from this answer on; histories that hold it are still read."""
-    await parts.journal.administer(WithdrawSong(song_id=song_id, at=parts.clock(), actor=ACTOR))
+    await parts.journal.administer(WithdrawSong(song_id=song_id, at=parts.clock(), actor=caller.name))
     return Response(status_code=204)

@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from models.errors import AmrsError
+from service.access.caller import Scope
 from service.api.bodies import EndEvent, EventResultView, EventsBody, EventsView, FeedbackEvent, ModeEvent
-from service.api.dependencies import ListenerDep, PartsDep
+from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.api.problems import problem_for
 from service.api.recommendations import feedback_command
 from service.api.sessions import end_command, mode_command
@@ -15,7 +16,12 @@ from service.journal.command import Command, Written
 from service.listener import ListenerKey
 from service.parts import Parts
 
-router = APIRouter(prefix="/v1/listeners/{listener_id}/events", tags=["events"], route_class=LargeBodyRoute)
+router = APIRouter(
+    prefix="/v1/listeners/{listener_id}/events",
+    tags=["events"],
+    route_class=LargeBodyRoute,
+    dependencies=[needs(Scope.APP)],
+)
 
 
 @router.post("")

@@ -4,7 +4,8 @@ import asyncio
 
 from fastapi import APIRouter, Response
 
-from service.api.dependencies import OpenPartsDep, PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import OpenPartsDep, PartsDep, needs
 from service.api.fields import Outgoing
 
 router = APIRouter(tags=["health"])
@@ -70,7 +71,7 @@ async def ready(parts: OpenPartsDep, response: Response) -> ReadyView:
     )
 
 
-@router.get("/metrics")
+@router.get("/metrics", dependencies=[needs(Scope.OPERATOR, Scope.AUDITOR)])
 async def metrics(parts: PartsDep) -> Response:
     """Tell the numbers of all workers, for Prometheus."""
     told = await asyncio.to_thread(parts.metrics.expose)

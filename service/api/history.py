@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from service.access.caller import Scope
 from service.api.bodies import HistoryView, PlayView, ReportView, SessionView
-from service.api.dependencies import ListenerDep, PartsDep
+from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.journal.events import Report
 from service.journal.history import HistoryPlay, HistorySession, read_history
 from service.journal.recommendations import play_state
 
-router = APIRouter(prefix="/v1/listeners/{listener_id}/history", tags=["history"])
+router = APIRouter(prefix="/v1/listeners/{listener_id}/history", tags=["history"], dependencies=[needs(Scope.APP)])
 
 
 @router.get("")

@@ -5,7 +5,7 @@ raised on purpose; what nobody expected is told as nothing but its request id.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,20 +15,23 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from models.errors import AmrsError, BundleError, DataError, GateError, Unavailable, UnknownSong
-from service.access.keys import Unauthorized
 from service.api.fields import EXPECTED, shown
 from service.api.strict import BodyTooLarge, MalformedBody, WrongContentType
 from service.errors import (
     CatalogueGap,
     ClinicalListener,
     Conflict,
+    Forbidden,
     IdConflict,
     NotFound,
     SessionEnded,
     SongWithdrawn,
     StageConflict,
     StaleMemory,
+    TooManyRequests,
+    Unauthorized,
     UnknownBundle,
+    UnknownKey,
     UnknownListener,
     UnknownRecommendation,
     UnknownSession,
@@ -52,17 +55,20 @@ class Problem:
 _RETRY: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 INVALID: Final = Problem(422, "invalid", "The request is not of this shape")
+CROWDED: Final = Problem(503, "crowded", "The service is answering all it can", _RETRY)
 UNEXPECTED: Final = Problem(500, "unexpected", "Something went wrong here")
 
 PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     MalformedBody: Problem(400, "malformed-body", "The body cannot be read"),
     Unauthorized: Problem(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
+    Forbidden: Problem(403, "forbidden", "The key does not open this"),
     BodyTooLarge: Problem(413, "body-too-large", "The body is too long"),
     WrongContentType: Problem(415, "wrong-content-type", "The body must be JSON"),
     UnknownListener: Problem(404, "unknown-listener", "There is no such listener"),
     UnknownSession: Problem(404, "unknown-session", "There is no such session"),
     UnknownRecommendation: Problem(404, "unknown-recommendation", "There is no such recommendation"),
     UnknownBundle: Problem(404, "unknown-bundle", "There is no such bundle"),
+    UnknownKey: Problem(404, "unknown-key", "There is no such key"),
     UnknownSong: Problem(404, "unknown-song", "There is no such song"),
     NotFound: Problem(404, "not-found", "There is no such thing"),
     SessionEnded: Problem(409, "session-ended", "The session has ended"),
@@ -75,6 +81,7 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     BundleError: Problem(409, "bad-bundle", "The bundle cannot be used"),
     Conflict: Problem(409, "conflict", "The request contradicts what already happened"),
     DataError: INVALID,
+    TooManyRequests: Problem(429, "too-many-requests", "The key has asked too often"),
     StaleMemory: Problem(503, "busy", "The listener's state kept changing", _RETRY),
     Unavailable: Problem(503, "unavailable", "The service cannot do this now", _RETRY),
 }
@@ -151,6 +158,10 @@ def tell_problems(app: FastAPI) -> None:
                 status = HTTPStatus(error.status_code)
                 problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers)
                 return answer(problem, request, detail=str(error.detail))
+            case TooManyRequests():
+                headers = {"Retry-After": str(error.retry_after_seconds)}
+                problem = replace(PROBLEMS[TooManyRequests], headers=headers)
+                return answer(problem, request, detail=str(error))
             case AmrsError():
                 return answer(problem_for(error), request, detail=str(error), errors=_places_of(error))
         raise error

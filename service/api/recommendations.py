@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from service.access.caller import Scope
 from service.api.bodies import (
     AcknowledgedView,
     FeedbackBody,
@@ -16,7 +17,7 @@ from service.api.bodies import (
     RecommendBody,
     SongView,
 )
-from service.api.dependencies import ListenerDep, PartsDep
+from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.api.fields import Id, RecommendationId
 from service.api.strict import StrictRoute
 from service.api.why import DecisionView, explain
@@ -29,7 +30,12 @@ from service.recommend.predict import Interval, Prediction
 from service.recommend.recommend import Recommendation
 from service.recommend.road import Asked, Given
 
-router = APIRouter(prefix="/v1/listeners/{listener_id}", tags=["recommendations"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/listeners/{listener_id}",
+    tags=["recommendations"],
+    route_class=StrictRoute,
+    dependencies=[needs(Scope.APP)],
+)
 
 RecommendationIdPath = Annotated[RecommendationId, Path()]
 

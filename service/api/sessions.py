@@ -5,13 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from models.listening import Mode, Population
+from service.access.caller import Scope
 from service.api.bodies import EndedView, EndSessionBody, ModeBody, ModeView, StartedView, StartSessionBody
-from service.api.dependencies import ListenerDep, PartsDep
+from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.api.fields import Id, to_affect
 from service.api.strict import StrictRoute
 from service.journal.sessions import ChangeMode, EndSession, StartSession
 
-router = APIRouter(prefix="/v1/listeners/{listener_id}/sessions", tags=["sessions"], route_class=StrictRoute)
+router = APIRouter(
+    prefix="/v1/listeners/{listener_id}/sessions",
+    tags=["sessions"],
+    route_class=StrictRoute,
+    dependencies=[needs(Scope.APP)],
+)
 
 SessionId = Annotated[Id, Path()]
 

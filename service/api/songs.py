@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from service.api.dependencies import PartsDep
+from service.access.caller import Scope
+from service.api.dependencies import PartsDep, needs
 from service.api.fields import Id, Outgoing
 from service.journal.songs import SongRecord, list_songs, read_song
 
-router = APIRouter(prefix="/v1/songs", tags=["songs"])
+router = APIRouter(prefix="/v1/songs", tags=["songs"], dependencies=[needs(*Scope)])
 
 
 class CatalogueSongView(Outgoing):

@@ -10,6 +10,7 @@ from typing import Any, Final, Never
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from models.errors import AmrsError
 
@@ -83,11 +84,14 @@ class _StrictRequest(Request):
             raise BodyTooLarge(f"expected a body of at most {limit_bytes} bytes, got {declared}")
         parts: list[bytes] = []
         length = 0
-        async for part in self.stream():
-            length += len(part)
-            if length > limit_bytes:
-                raise BodyTooLarge(f"expected a body of at most {limit_bytes} bytes, got more")
-            parts.append(part)
+        try:
+            async for part in self.stream():
+                length += len(part)
+                if length > limit_bytes:
+                    raise BodyTooLarge(f"expected a body of at most {limit_bytes} bytes, got more")
+                parts.append(part)
+        except ClientDisconnect:  # or was shown out for slowness; nobody reads this answer, but it is counted
+            raise MalformedBody("expected the whole body; the connection ended before it") from None
         self._body = b"".join(parts)
         self._json = parse_strictly(self._body)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from models.listening import Population
 from service.clock import Instant
 from service.errors import ClinicalListener, UnknownListener
-from service.journal.audit import record_act
+from service.journal.audit import record_act, subject_of
 from service.journal.tables import canary_listeners, listeners
 from service.listener import ListenerKey
 
@@ -88,7 +88,15 @@ def _listener(sql: Connection, listener: ListenerKey) -> "Row[int, str]":
 def _note(
     sql: Connection, act: EnrolListener | ReleaseListener, name: str, number: int, detail: dict[str, object]
 ) -> None:
-    record_act(sql, at=act.at, actor=act.actor, act=name, subject=f"listener {number}", detail=detail)
+    record_act(
+        sql,
+        at=act.at,
+        actor=act.actor,
+        act=name,
+        subject=subject_of(number),
+        detail=detail,
+        app_id=act.listener.app_id,
+    )
 
 
 _LISTENER: Final = select(listeners.c.listener_number, listeners.c.population).where(

@@ -9,6 +9,7 @@ the rows of many commands go to SQL together.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from hashlib import sha256
+from secrets import randbits
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -26,6 +27,11 @@ Statement = Insert | Update | Delete
 
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+def fresh_number(at: Instant) -> int:
+    """Return a number for a new listener: time above, chance below, so that new rows fall side by side."""
+    return ((at >> 10) & ((1 << 42) - 1)) << 21 | randbits(21)
 
 
 class ReceiptKey(NamedTuple):
@@ -115,6 +121,10 @@ class Turn:
     at: Instant
     withdrawn: frozenset[str] = frozenset()
     """Which of the songs the batch is about to offer are withdrawn."""
+    first_sequence: int = 1
+    """The sequence of the write that makes a listener: later than anything of one who was erased."""
+    consent: bool = False
+    """Whether a new listener consents to training."""
     population: str = Population.UNSPECIFIED.label
     """The listener's population after this write."""
     active_at: Instant = 0
@@ -139,7 +149,7 @@ class Turn:
     @property
     def sequence(self) -> int:
         """The number this write will have."""
-        return self.known.sequence + 1 if self.known else 1
+        return self.known.sequence + 1 if self.known else self.first_sequence
 
     @property
     def number(self) -> int:

@@ -1,9 +1,11 @@
 """Opening the database: the same promises asked of PostgreSQL and of SQLite.
 
 A committed write survives the machine's loss of power (`synchronous_commit`, `synchronous=FULL`); nobody waits
-for a lock for ever; a reader sees one moment (REPEATABLE READ, or SQLite's own snapshots).
+for a lock for ever; a reader sees one moment (REPEATABLE READ, or SQLite's own snapshots). No error's message
+holds what was to be written, nor SQLite's file what was deleted.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +62,7 @@ def _open(database_url: str, *, begin: str, isolation: str, connections: int) ->
             "isolation_level": None,
             "check_same_thread": False,
         }
-        engine = create_engine(url, connect_args=arguments, **pool)
+        engine = create_engine(url, connect_args=arguments, hide_parameters=True, **pool)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, begin))
         return engine
@@ -78,11 +80,19 @@ def _open(database_url: str, *, begin: str, isolation: str, connections: int) ->
         "keepalives_count": SILENCE_SECONDS,
         "tcp_user_timeout": SILENCE_SECONDS * 1000,
     }
-    return create_engine(url, connect_args=arguments, isolation_level=isolation, **pool)
+    return create_engine(url, connect_args=arguments, isolation_level=isolation, hide_parameters=True, **pool)
+
+
+def scrub_file(engine: Engine) -> None:
+    """Write SQLite's log back into its file and empty it; deleted rows are overwritten there (`secure_delete`)."""
+    if engine.dialect.name != "sqlite":
+        return
+    with closing(engine.raw_connection()) as connection:
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -3,7 +3,7 @@
 Each event carries the sequence SQL gave its write; one write of a listener is one event and one sequence.
 Frozen, and packed as arrays: they travel to Redis and back.
 
-Union: SessionStarted | SongsOffered | SongPlayed | ModeChanged | SessionEnded | BlockChanged
+Union: SessionStarted | SongsOffered | SongPlayed | ModeChanged | SessionEnded | BlockChanged | ConsentChanged
 """
 
 import msgspec
@@ -90,4 +90,8 @@ class BlockChanged(Committed, frozen=True, array_like=True, kw_only=True, tag=Tr
     blocked: bool
 
 
-Event = SessionStarted | SongsOffered | SongPlayed | ModeChanged | SessionEnded | BlockChanged
+class ConsentChanged(Committed, frozen=True, array_like=True, kw_only=True, tag=True):
+    """The listener consented to training, or no longer does: no concern of memory's but for the sequence."""
+
+
+Event = SessionStarted | SongsOffered | SongPlayed | ModeChanged | SessionEnded | BlockChanged | ConsentChanged

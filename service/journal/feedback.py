@@ -16,6 +16,7 @@ from models.catalogue import Song, artist_of
 from models.errors import DataError
 from models.listening import Mode, song_key
 from service.clock import SECOND, Instant
+from service.errors import UnknownRecommendation
 from service.journal.command import Command, OfferKey, ReceiptKey, SessionRow, Turn
 from service.journal.events import Event, Offer, Play, SongPlayed
 from service.journal.recommendations import INSERT_RECOMMENDATION
@@ -178,7 +179,13 @@ class RecordFeedback(Command[FeedbackAnswer]):
         return _Offered(first.position, first.mode, first.duration_seconds, first.artist_key, events)
 
     def _late_offer(self, turn: Turn, session: SessionRow) -> "_Offered":
-        """Write the row that never came to SQL, from its token; return it."""
+        """Write the row that never came to SQL, from its token; return it.
+
+        Raises:
+            UnknownRecommendation: it was offered before the session began: to a listener who was erased since.
+        """
+        if self.token.offered_at < session.started_at:
+            raise UnknownRecommendation("this recommendation does not exist")
         taken = turn.sql.scalar(_HIGHEST_POSITION, {"listener": turn.number, "session": session.session_number})
         free = taken is None or self.token.position > taken
         position = self.token.position if free else taken + 1

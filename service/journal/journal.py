@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.errors import Unavailable
 from service.journal.command import Administration, Command, Written
-from service.journal.engine import open_readers, open_writer
+from service.journal.engine import open_readers, open_writer, scrub_file
 from service.journal.migrate import require_latest
 from service.journal.settle import Outcome
 from service.journal.watch import JournalWatch, Unwatched, kind_of
@@ -135,6 +135,13 @@ class Journal:
     def is_writing(self) -> bool:
         """Whether the writer's thread is alive: without it nothing is ever committed again."""
         return self._writer.is_alive
+
+    async def scrub(self) -> None:
+        """Leave no bytes behind of rows that were deleted, where the database is a file of ours (SQLite's).
+
+        What readers still look at is left until the next time; PostgreSQL's own vacuum needs no help.
+        """
+        await self._loop.run_in_executor(self._pool, scrub_file, self._readers)
 
     def close(self) -> None:
         """Settle what is waiting, then let go of every connection; blocks meanwhile."""

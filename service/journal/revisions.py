@@ -1,4 +1,4 @@
-"""Revisions: one number for the songs and one for the bundles, that replicas watch to learn of changes.
+"""Revisions: numbers for the songs, the bundles and the keys, that replicas watch to learn of changes.
 
 The row is locked from the change to its commit, so that whoever has seen revision n has seen every change up
 to n.
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from service.journal.tables import revisions
 
-Subject = Literal["songs", "bundles"]
+Subject = Literal["songs", "bundles", "keys"]
 
 
 class Revisions(NamedTuple):
-    """The latest revision of either; 0 before the first change."""
+    """The latest revision of what is live; 0 before the first change."""
 
     songs: int
     bundles: int

@@ -6,7 +6,6 @@ they are about to offer. Then each command decides; then the rows of all are wri
 """
 
 from collections.abc import Sequence
-from secrets import randbits
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +22,9 @@ from service.journal.command import (
     Statement,
     Turn,
     Written,
+    fresh_number,
 )
+from service.journal.erasure import erased_up_to
 from service.journal.tables import feedback, listeners, metadata, receipts, recommendations, sessions
 from service.journal.withdrawals import hold_off_withdrawals, withdrawn_among
 from service.listener import ListenerKey
@@ -41,6 +42,7 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
     session_rows = _sessions(sql, commands, known)
     offer_rows = _offers(sql, commands, session_rows)
     withdrawn = _withdrawn(sql, commands)
+    first_sequence = _first_sequence(sql) if len(known) < len(commands) else 1
     outcomes: list[Outcome] = []
     rows: list[tuple[Statement, dict[str, Any]]] = []
     for command in commands:
@@ -50,9 +52,10 @@ def settle(sql: Connection, commands: Sequence[Command[Any]]) -> list[Outcome]:
             known=known.get(command.listener),
             session_row=session_rows.get((command.listener, command.session_id)),
             offer_rows=offer_rows.get(command.listener, []),
-            fresh_number=_fresh_number(command.at),
+            fresh_number=fresh_number(command.at),
             at=command.at,
             withdrawn=withdrawn,
+            first_sequence=first_sequence,
         )
         try:
             outcomes.append(_decide(command, turn, receipt_rows.get(command.listener)))
@@ -80,7 +83,7 @@ def _decide(command: Command[Any], turn: Turn, receipt: ReceiptRow | None) -> Wr
     }
     if turn.known is None:
         names = {"app_id": command.listener.app_id, "listener_id": command.listener.listener_id}
-        new = {"listener_number": turn.number, "consent": False, "created_at": command.at}
+        new = {"listener_number": turn.number, "consent": turn.consent, "created_at": command.at}
         turn.write(_INSERT_LISTENER, row | names | new)
     else:
         turn.write(_UPDATE_LISTENER, row | {"number": turn.number})
@@ -113,14 +116,15 @@ def _rank(statement: Statement) -> tuple[int, bool]:
     return _PLACE[str(statement.table)], isinstance(statement, Insert)
 
 
-def _fresh_number(at: int) -> int:
-    """Return a number for a new listener: time above, chance below, so that new rows fall side by side."""
-    return ((at >> 10) & ((1 << 42) - 1)) << 21 | randbits(21)
-
-
 def _lock(sql: Connection, commands: Sequence[Command[Any]]) -> dict[ListenerKey, ListenerRow]:
     rows = sql.execute(_LOCK, {"keys": [tuple(command.listener) for command in commands]})
     return {ListenerKey(app_id, listener_id): ListenerRow(*columns) for app_id, listener_id, *columns in rows}
+
+
+def _first_sequence(sql: Connection) -> int:
+    """Return where a new listener begins: at 1, or two above all who were erased (`service.journal.erasure`)."""
+    mark = erased_up_to(sql)
+    return mark + 2 if mark else 1
 
 
 def _receipts(

@@ -97,6 +97,18 @@ apps: Final = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("app_id", Id, ForeignKey("apps.app_id"), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+)
+"""What opens the service: of a key's secret only the SHA-256. A revoked key stays on record."""
+
 listeners: Final = Table(
     "listeners",
     metadata,
@@ -281,9 +293,11 @@ revisions: Final = Table(
     metadata,
     Column("name", Label, primary_key=True),
     Column("number", BigInteger, nullable=False),
-    _one_of("name", ["songs", "bundles"]),
+    _one_of("name", ["songs", "bundles", "keys", "erasures"]),
 )
-"""Counters that replicas watch: a higher number means that the songs, or the bundles' stages, changed."""
+"""Counters that replicas watch: a higher number means that the songs, the bundles' stages, or the keys changed.
+
+That of the erasures is the highest sequence any erased listener had: see `service.journal.erasure`."""
 
 songs: Final = Table(
     "songs",
@@ -392,6 +406,9 @@ audit: Final = Table(
     Column("actor", Id, nullable=False),
     Column("act", String(64), nullable=False),
     Column("subject", String(256), nullable=False),
+    Column("app_id", Id),
     Column("detail", JSON, nullable=False),
 )
-"""Every operator's act."""
+"""Every operator's act, every erasure, every read of an export; `app_id` where it concerns one app alone.
+
+Rows are added and never changed, which triggers hold; a listener stands here by number only."""

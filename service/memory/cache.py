@@ -58,6 +58,13 @@ class Cache(Protocol):
     async def forget(self, listener: ListenerKey) -> None:
         """Drop what is kept of the listener."""
 
+    async def erase(self, listener: ListenerKey, sequence: int) -> None:
+        """Drop what is kept of the listener, and for a while keep out what comes late, up to this sequence.
+
+        Raises:
+            Unavailable: nobody can say that it is gone. This alone does not fail open.
+        """
+
 
 class NoCache:
     """The null twin: remembers nothing, and is right every time."""
@@ -74,4 +81,7 @@ class NoCache:
         pass
 
     async def forget(self, listener: ListenerKey) -> None:
+        pass
+
+    async def erase(self, listener: ListenerKey, sequence: int) -> None:
         pass

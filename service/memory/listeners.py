@@ -5,11 +5,14 @@ whatever is chosen from it is refused by SQL as stale, rebuilt, and chosen again
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.clock import Instant
+from service.errors import NotFound
 from service.journal.command import Command, Written
+from service.journal.erasure import EraseListener
 from service.journal.journal import Journal
 from service.journal.sessions import EndIdleSession, idle_sessions
 from service.journal.settle import Outcome
@@ -82,8 +85,19 @@ class Listeners:
             command = EndIdleSession(
                 listener=listener, at=at, session_id=session_id, idle_limit_seconds=idle_limit_seconds
             )
-            ended += (await self.write(command)).answer
+            with suppress(NotFound):  # erased since
+                ended += (await self.write(command)).answer
         return ended
+
+    async def erase(self, listener: ListenerKey, *, at: Instant, actor: str) -> None:
+        """Erase a listener from SQL and from memory; nothing happens where there is none.
+
+        Raises:
+            Unavailable: not everything is known to be erased; the same may be asked again.
+        """
+        written = await self.journal.write(EraseListener(listener=listener, at=at, actor=actor))
+        await self.journal.scrub()
+        await self.cache.erase(listener, written.answer)
 
     async def write_all(self, listener: ListenerKey, commands: Sequence[Command[Any]]) -> list[Outcome]:
         """Commit one listener's commands one after another; memory forgets, and is rebuilt when needed."""

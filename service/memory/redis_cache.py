@@ -4,7 +4,8 @@ The value is a string: 16 digits of the sequence it has reached, then frames, ea
 packed body; the first frame is a state, the others are the events that followed. A small event is appended
 where the whole state would have to be read and written. Two scripts keep the order: a state is stored unless a
 later one is there; an event is appended only to what is just before it, and what is older is dropped.
-The key ends in `{app:listener}`, so that a cluster keeps a listener's keys together.
+The key ends in `{…}`, a keyed digest of app and listener: a cluster keeps a listener's keys together, and nobody
+who looks at Redis reads a name.
 
 Fails open: an error or a slow answer is a miss. After one, Redis is left alone for a moment, so that an outage
 does not cost every request a timeout.
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from time import monotonic, perf_counter
 from typing import Any, Final, TypeVar
 
@@ -26,6 +28,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE
 
+from models.errors import Unavailable
 from service.journal.events import Event
 from service.listener import ListenerKey
 from service.memory.cache import CacheWatch, Unwatched
@@ -33,6 +36,7 @@ from service.memory.state import ListenerState, apply
 
 _DIGITS: Final = 16
 _LENGTH: Final = 4
+_ERASED_SECONDS: Final = 60
 
 _STORE: Final = """
 local kept = redis.call('GETRANGE', KEYS[1], 0, 15)
@@ -71,6 +75,8 @@ class RedisCacheConfig:
     """How long Redis is left alone after a failure."""
     keep_seconds: int = 30 * 24 * 3600
     """How long the state of a listener who does not come back is kept."""
+    secret: bytes = b""
+    """What hides listeners' names in the keys; the same in every worker."""
 
 
 class RedisCache:
@@ -102,6 +108,16 @@ class RedisCache:
     async def forget(self, listener: ListenerKey) -> None:
         await self._attempt("write", self._redis.unlink, self._key(listener))
 
+    async def erase(self, listener: ListenerKey, sequence: int) -> None:
+        """Leave nothing but a sequence, without a state, for as long as a write under way might take to follow."""
+        arguments: list[bytes | int] = [_sequence(sequence), _ERASED_SECONDS]
+        try:
+            async with asyncio.timeout(self._config.timeout_seconds):
+                await self._store([self._key(listener)], arguments)
+        except (RedisError, OSError, TimeoutError) as problem:
+            self._fail("write", problem)
+            raise Unavailable("memory does not answer: what it holds of the listener is not erased yet") from None
+
     async def _run(self, script: Any, listener: ListenerKey, *arguments: bytes | int) -> None:
         await self._attempt("write", script, [self._key(listener)], list(arguments))
 
@@ -114,9 +130,7 @@ class RedisCache:
             async with asyncio.timeout(self._config.timeout_seconds):
                 return await call(*arguments)
         except (RedisError, OSError, TimeoutError) as problem:
-            self._resting_until = monotonic() + self._config.rest_seconds
-            self._watch.failed(kind, _kind_of(problem))
-            self._watch.done_without()
+            self._fail(kind, problem)
             return None
         finally:
             self._watch.called(kind, perf_counter() - began)
@@ -137,8 +151,16 @@ class RedisCache:
             for count, told in self._redis.connection_pool.get_connection_count()
         }
 
+    def _fail(self, kind: str, problem: Exception) -> None:
+        self._resting_until = monotonic() + self._config.rest_seconds
+        self._watch.failed(kind, _kind_of(problem))
+        self._watch.done_without()
+
     def _key(self, listener: ListenerKey) -> str:
-        return f"{self._config.prefix}state:{{{listener}}}"
+        names = b"".join(len(name).to_bytes(2, "big") + name.encode() for name in listener)
+        return (
+            f"{self._config.prefix}state:{{{blake2b(names, key=self._config.secret, digest_size=16).hexdigest()}}}"
+        )
 
 
 def unpack(packed: bytes) -> ListenerState | None:

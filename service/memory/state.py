@@ -17,6 +17,7 @@ from models.listening import Population
 from service.clock import Instant
 from service.journal.events import (
     BlockChanged,
+    ConsentChanged,
     Event,
     ModeChanged,
     Offer,
@@ -107,6 +108,8 @@ def apply(state: ListenerState, event: Event) -> ListenerState | None:
             return _end(state, event)
         case BlockChanged():
             return _block(state, event)
+        case ConsentChanged():
+            return replace(state, sequence=event.sequence, active_at=event.active_at)
 
 
 def trim(sessions: tuple[Session, ...]) -> tuple[Session, ...]:

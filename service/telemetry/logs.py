@@ -6,16 +6,45 @@ local variables of a traceback.
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 import orjson
 import structlog
 
+from models.errors import BundleError, ConfigError, Unavailable
+
+_HARMLESS: Final = (OSError, ConfigError, BundleError, Unavailable)
+"""Errors whose messages are about machines. Any other may repeat what it was given: an id, a row, a report."""
+
+
+def tell_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Return the event with its exception as where and of what kind it was; in its own words only if harmless."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else given if isinstance(given, BaseException) else None
+    if given and error is None:
+        error = sys.exc_info()[1]
+    lines: list[str] = []
+    while error is not None:
+        words = f": {error}" if isinstance(error, _HARMLESS) else ""
+        kind = type(error)
+        lines = [
+            *traceback.format_tb(error.__traceback__),
+            f"{kind.__module__}.{kind.__qualname__}{words}\n",
+            *lines,
+        ]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if lines:
+        event["exception"] = "".join(lines)
+    return event
+
+
 _SHARED: Final = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    tell_exception,
 )
 
 

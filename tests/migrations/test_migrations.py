@@ -56,7 +56,7 @@ def test_up_again_changes_nothing(database_url: str, engine: Engine) -> None:
     upgrade(database_url, LATEST)
 
     with engine.begin() as sql:
-        assert sql.scalars(text("SELECT number FROM revisions")).all() == [7, 7]
+        assert set(sql.scalars(text("SELECT number FROM revisions"))) == {7}
 
 
 def write_everywhere(database_url: str) -> None:

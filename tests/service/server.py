@@ -14,6 +14,7 @@ import uvicorn
 
 from service.app import create_app
 from service.clock import SECOND, Instant, system_clock
+from service.serve import server_config
 from service.settings import Settings
 
 
@@ -80,8 +81,7 @@ def serving(settings: Settings, *, clock: Any = system_clock) -> Iterator[httpx.
     app = create_app(settings, clock=clock)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, access_log=False, http="httptools", loop="uvloop", ws="none")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(settings, app))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

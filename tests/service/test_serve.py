@@ -11,7 +11,6 @@ from socket import socket
 from time import monotonic, sleep
 
 import httpx
-import pytest
 
 from models.repository import Repository
 from service.serve import as_environment
@@ -110,20 +109,38 @@ def test_two_workers_tell_one_truth(tmp_path, tiny_repository: Repository, furni
     assert told.count(f'amrs_bundle_info{{version="{tiny_repository.versions()[-1]}"}} 1.0') == 1
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4"])
-def test_refuses_to_listen_elsewhere_without_keys(tmp_path, host):
-    run = subprocess.run(
-        [sys.executable, "-m", "amrs", "serve"],
-        env=os.environ | {"AMRS_HOME": str(tmp_path), "AMRS_HOST": host},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_listening_elsewhere_without_keys_opens_to_nobody(tmp_path):
+    settings = Settings(home=tmp_path, host="0.0.0.0", port=free_port())
 
-    assert run.returncode == 2
-    assert "AMRS_API_KEYS" in run.stderr
-    assert "Traceback" not in run.stderr
+    with process(settings) as (_, client):
+        statuses = {path: client.get(path).status_code for path in ("/healthz", "/v1/models", "/metrics")}
+
+    assert statuses == {"/healthz": 200, "/v1/models": 401, "/metrics": 401}
+
+
+def operators_url(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.operator_port}"
+
+
+def test_operators_have_a_port_of_their_own_where_it_is_set(tmp_path):
+    settings = Settings(home=tmp_path, port=free_port(), operator_port=free_port())
+
+    with process(settings) as (_, public), httpx.Client(base_url=operators_url(settings), timeout=30) as operators:
+        paths = ("/healthz", "/v1/songs", "/v1/models", "/metrics", "/v1/listeners/l-1/history")
+        statuses = {path: (public.get(path).status_code, operators.get(path).status_code) for path in paths}
+        hidden, unknown = public.get("/v1/models").json(), public.get("/v1/nothing").json()
+        listener_there = operators.get("/v1/listeners/l-1/history").json()
+
+    assert statuses == {
+        "/healthz": (200, 200),
+        "/v1/songs": (200, 200),
+        "/v1/models": (404, 200),
+        "/metrics": (404, 200),
+        "/v1/listeners/l-1/history": (404, 404),
+    }
+    for each in (hidden, unknown, listener_there):
+        each.pop("request_id")
+    assert hidden == unknown == listener_there
 
 
 def test_a_configured_key_opens_and_nothing_else_does(

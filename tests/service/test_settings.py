@@ -43,10 +43,13 @@ def test_secrets_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", ""])
-def test_without_keys_it_listens_on_loopback_only(host: str) -> None:
-    with pytest.raises(ConfigError, match="AMRS_API_KEYS"):
-        Settings(host=host)
-    assert Settings(host=host, api_keys=(SecretStr(KEY),)).host == host
+def test_other_hosts_are_not_this_machine(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_operators_cannot_share_the_public_port() -> None:
+    with pytest.raises(ConfigError, match="operator_port"):
+        Settings(port=9000, operator_port=9000)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"])

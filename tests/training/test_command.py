@@ -14,7 +14,7 @@ from models.affect import SIGNALS
 from models.bundle import Bundle
 from models.decoder import Rerank
 from models.errors import DataError
-from models.log import write_log
+from models.log import read_log, write_log
 from models.repository import Repository
 from tests.training import small_run
 from training.calibration import HORIZON
@@ -164,3 +164,22 @@ def test_true_violations_count_steps_beyond_the_limits():
     )
 
     assert row.true_violations == pytest.approx(1 / 5)
+
+
+def test_a_bundle_holds_nothing_of_a_listener_it_was_trained_on(
+    run: tuple[Bundle, str], log: Path, tmp_path_factory
+):
+    """No id in any file; and the golden histories are invented: other songs, other times, other reports."""
+    bundle, heard = run[0], read_log(log)
+    folder = next(path for path in tmp_path_factory.getbasetemp().rglob(bundle.version) if path.is_dir())
+    whole = b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    whole += b"\n".join(np.load(folder / "golden.npz")[name].tobytes() for name in np.load(folder / "golden.npz"))
+    golden, listening = bundle.golden.listening, heard.listening()
+
+    for names in (heard.listeners["listener_id"], heard.sessions["session_id"]):
+        assert not [name for name in names if name.encode() in whole]
+    assert not set(golden.song.tolist()) & set(heard.song_keys().tolist())
+    for name in ("started_at", "played_at", "before", "after", "engagement"):
+        invented, real = (getattr(columns, name).ravel() for columns in (golden, listening))
+        invented = invented[np.isfinite(invented) & (invented != 0) & (invented != 1)]
+        assert not np.isin(invented, real).any(), name

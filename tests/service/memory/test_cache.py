@@ -1,11 +1,14 @@
 """What is kept is never older than what was kept before, and never half of anything; an outage is a miss."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
+from models.errors import Unavailable
 from models.listening import Mode
 from service.journal.events import BlockChanged, Event, ModeChanged, Offer, SessionStarted, SongsOffered
 from service.listener import ListenerKey
@@ -46,6 +49,11 @@ def state_after(count: int) -> ListenerState:
         state = apply(state, event)
     assert state is not None
     return state
+
+
+async def only_key(redis: Redis, prefix: str) -> bytes:
+    (key,) = [key async for key in redis.scan_iter(f"{prefix}*")]
+    return bytes(key)
 
 
 class CachePromises:
@@ -111,24 +119,55 @@ class TestRedisCache(CachePromises):
         assert await cache.recall(LISTENER) == state_after(4)
         assert not cache.is_degraded
 
-    async def test_a_key_ends_in_the_hash_tag_and_expires(
+    async def test_a_key_is_a_hash_tag_without_a_name_and_expires(
         self, cache: RedisCache, redis_url: str, redis_prefix: str
     ) -> None:
         await cache.remember(LISTENER, state_after(1))
         async with Redis.from_url(redis_url) as redis:
-            key = f"{redis_prefix}state:{{default:l-1}}"
+            key = await only_key(redis, redis_prefix)
             assert await redis.ttl(key) > 0
+        assert re.fullmatch(rf"{redis_prefix}state:\{{[0-9a-f]{{32}}\}}", key.decode())
+
+    async def test_names_that_read_alike_are_two_keys(
+        self, cache: RedisCache, redis_url: str, redis_prefix: str
+    ) -> None:
+        await cache.remember(ListenerKey("a", "b:c"), state_after(1))
+        await cache.remember(ListenerKey("a:b", "c"), state_after(2))
+        assert await cache.recall(ListenerKey("a", "b:c")) == state_after(1)
+        assert await cache.recall(ListenerKey("a:b", "c")) == state_after(2)
+
+    async def test_after_an_erasure_nothing_that_comes_late_is_kept(self, cache: RedisCache) -> None:
+        """There were four writes, the erasure was the fifth, and whoever comes after begins with the seventh."""
+        await cache.remember(LISTENER, state_after(3))
+        await cache.erase(LISTENER, 5)
+        await cache.follow(LISTENER, EVENTS[3])
+        await cache.remember(LISTENER, state_after(4))
+        assert await cache.recall(LISTENER) is None
+        await cache.follow(LISTENER, replace(EVENTS[0], sequence=7))
+        assert await cache.recall(LISTENER) is None
+        state = replace(state_after(1), sequence=7)
+        await cache.remember(LISTENER, state)
+        await cache.remember(LISTENER, state_after(4))
+        assert await cache.recall(LISTENER) == state
+
+    async def test_an_erasure_that_redis_did_not_hear_of_is_not_acknowledged(self) -> None:
+        config = RedisCacheConfig(prefix="x", timeout_seconds=0.1)
+        async with open_redis_cache("redis://127.0.0.1:1", config) as unreachable:
+            with pytest.raises(Unavailable):
+                await unreachable.erase(LISTENER, 5)
 
     async def test_foreign_bytes_are_a_miss(self, cache: RedisCache, redis_url: str, redis_prefix: str) -> None:
+        await cache.remember(LISTENER, state_after(1))
         async with Redis.from_url(redis_url) as redis:
-            await redis.set(f"{redis_prefix}state:{{default:l-1}}", b"0000000000000003\x00\x00\x00\x02??")
+            await redis.set(await only_key(redis, redis_prefix), b"0000000000000003\x00\x00\x00\x02??")
         assert await cache.recall(LISTENER) is None
 
     async def test_foreign_bytes_give_way_to_the_state_of_their_own_sequence(
         self, cache: RedisCache, redis_url: str, redis_prefix: str
     ) -> None:
+        await cache.remember(LISTENER, state_after(1))
         async with Redis.from_url(redis_url) as redis:
-            await redis.set(f"{redis_prefix}state:{{default:l-1}}", b"0000000000000003\x00\x00\x00\x02??")
+            await redis.set(await only_key(redis, redis_prefix), b"0000000000000003\x00\x00\x00\x02??")
         await cache.remember(LISTENER, state_after(3))
         assert await cache.recall(LISTENER) == state_after(3)
 

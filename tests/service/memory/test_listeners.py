@@ -65,6 +65,9 @@ class Mortal:
     async def forget(self, listener: ListenerKey) -> None:
         await self._call(lambda: self.cache.forget(listener))
 
+    async def erase(self, listener: ListenerKey, sequence: int) -> None:
+        await self._call(lambda: self.cache.erase(listener, sequence))
+
     async def _call(self, act: Callable[[], Awaitable[Any]]) -> Any:
         self.calls_left -= 1
         if self.calls_left == 0 and not self.effective:
