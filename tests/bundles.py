@@ -39,6 +39,10 @@ WIDE = Limits(
 """Limits under which the tiny bundle's random predictions leave most songs allowed."""
 
 
+ENDLESS = WIDE.model_copy(update={"song_gap": 1, "song_gap_hours": 0.0, "artist_gap": 0})
+"""Limits under which sixty songs are enough for a session of any length: for listeners who go round under load."""
+
+
 @pytest.fixture(scope="session")
 def tiny_catalogue() -> Catalogue:
     """Sixty songs, all active."""

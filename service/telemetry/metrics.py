@@ -36,7 +36,7 @@ SQL_FAILURES: Final = ("unreachable", "pool", "lock", "timeout", "disk_full", "q
 REDIS_CALLS: Final = ("read", "write")
 REDIS_FAILURES: Final = ("timeout", "connection", "refused")
 SWAPS: Final = ("swapped", "refused")
-DEPENDENCIES: Final = ("redis", "intervals")
+DEPENDENCIES: Final = ("redis", "intervals", "rate_limits")
 """What a request may have to go on without."""
 
 _CALL_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)

@@ -20,6 +20,7 @@ from redis import Redis
 from models.repository import Repository
 from service.operations import upgrade_database
 from service.settings import Settings
+from tests.bundles import ENDLESS, seal_bundle
 from tests.processes.listeners import Ledger, found_in, listening, reconcile
 from tests.processes.postgresql import needs_postgresql, own_postgresql, program, url_of
 from tests.processes.process import free_port
@@ -81,12 +82,13 @@ def _postgresql(url: str) -> Kept:
     return Kept(url, lambda file: run("pg_dump", "-Fc", "-f", str(file), "postgres"), restore)
 
 
-def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(kept: Kept, tmp_path, tiny_repository):
-    file = tmp_path / "backup"
+def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(kept: Kept, tmp_path):
+    file, repository = tmp_path / "backup", Repository(tmp_path / "bundles")
+    seal_bundle(repository, limits=ENDLESS)
     with own_redis(tmp_path) as (_, redis_url):
-        settings = _settings(tmp_path / "before", tiny_repository, kept.database_url, redis_url)
+        settings = _settings(tmp_path / "before", repository, kept.database_url, redis_url)
         upgrade_database(settings)
-        furnish(settings, tiny_repository)
+        furnish(settings, repository)
         with replica(settings) as served, listening(f"http://{served.address}", count=4) as ledgers:
             sleep(1.0)
             before = deepcopy(ledgers)
@@ -97,7 +99,7 @@ def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(kept: Kep
         restored = kept.restore(file)
         with Redis.from_url(redis_url) as redis:
             redis.flushall()
-        again = _settings(tmp_path / "after", tiny_repository, restored, redis_url)
+        again = _settings(tmp_path / "after", repository, restored, redis_url)
         with replica(again) as served, served.client() as client:
             _assert_acknowledged(before, restored)
             for ledger in before:

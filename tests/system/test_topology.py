@@ -10,7 +10,7 @@ import pytest
 
 from models.repository import Repository
 from service.operations import promote_bundle
-from tests.bundles import seal_bundle
+from tests.bundles import ENDLESS, seal_bundle
 from tests.processes.listeners import listening, reconcile
 from tests.processes.postgresql import needs_postgresql
 from tests.processes.proxy import needs_haproxy
@@ -26,7 +26,7 @@ pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(180)]
 def running(tmp_path_factory):
     """The topology, over a repository of its own."""
     repository = Repository(tmp_path_factory.mktemp("bundles"))
-    seal_bundle(repository)
+    seal_bundle(repository, limits=ENDLESS)
     with topology(tmp_path_factory.mktemp("topology"), repository) as running:
         yield running
 
@@ -79,7 +79,7 @@ def test_every_part_tells_its_numbers(running: Topology):
 
 
 def test_a_promoted_bundle_is_followed_by_both_replicas_under_load(running: Topology):
-    version = seal_bundle(Repository(running.settings.home / "bundles"), seed=1)
+    version = seal_bundle(Repository(running.settings.home / "bundles"), seed=1, limits=ENDLESS)
 
     with listening(running.address, count=2, name="promoted") as ledgers:
         promote_bundle(running.settings, version)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from service.access.secrets import digest_of, make_key, parse, spell
+from service.access.secrets import Presented, digest_of, make_key, parse, spell
+
+WHOLE = spell(Presented("a" * 16, "B" * 43))
 
 
 def test_a_key_reads_back_as_it_was_made():
@@ -18,8 +20,6 @@ def test_no_two_keys_are_alike():
     assert len({key.key_id for key in keys}) == len({key.secret for key in keys}) == 100
 
 
-@pytest.mark.parametrize(
-    "text", ["", "amrs__", "amrs_short_secret", spell(make_key()) + "=", "x" + spell(make_key())]
-)
+@pytest.mark.parametrize("text", ["", "amrs__", "amrs_short_secret", WHOLE + "=", "x" + WHOLE])
 def test_other_texts_are_no_keys(text):
     assert parse(text) is None

@@ -9,10 +9,11 @@ from models.catalogue import Song
 from models.context import ClockField, ContextSchema
 from models.errors import DataError
 from models.log import EmbeddingSpace, Log, check_log, write_log
+from service.journal.catalogue import WithdrawSong
 from service.journal.consent import SetConsent
 from service.journal.erasure import EraseListener
 from service.journal.listening_log import Exported, Pseudonyms, read_listening_log
-from service.journal.songs import ImportSongs, SongRecord, WithdrawSong
+from service.journal.songs import ImportSongs, SongRecord
 from service.listener import ListenerKey
 from tests.service.journal.examples import LISTENER, MINUTE, NOON, end, feed_back, recommend, start, token, write
 

@@ -1,0 +1,160 @@
+"""Whatever dies under load, no acknowledged write is lost, none counted twice; what listeners saw is stated.
+
+Each fault comes in a short form here, on the topology of docker-compose.yml as local processes; `make prove`
+brings all of them in random order for as long as `AMRS_TEST_PROVE_SECONDS` says (600).
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from models.repository import Repository
+from tests.bundles import ENDLESS, seal_bundle
+from tests.processes.listeners import Ledger, listening, reconcile
+from tests.processes.postgresql import needs_postgresql
+from tests.processes.proxy import needs_haproxy
+from tests.system.topology import Topology, topology
+
+pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(240)]
+
+WORKER_FAULTS = frozenset({"broken", "502", "503"})
+"""What an app may see while one of two replicas dies: a broken answer; and where it dies twice, none to be had."""
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Repository:
+    """Bundles of this module's own: one of its tests damages one."""
+    repository = Repository(tmp_path_factory.mktemp("bundles"))
+    seal_bundle(repository, limits=ENDLESS)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, repository: Repository) -> Iterator[Topology]:
+    with topology(tmp_path_factory.mktemp("faults"), repository) as running:
+        yield running
+
+
+@contextmanager
+def under_load(running: Topology, name: str, *, count: int = 4) -> Iterator[list[Ledger]]:
+    """Let listeners go round during the block and a while after it, then reconcile their ledgers with SQL."""
+    with listening(running.address, count=count, name=name) as ledgers:
+        _until(lambda: all(len(ledger.told) >= 2 for ledger in ledgers))
+        yield ledgers
+        told = [len(ledger.told) for ledger in ledgers]
+        _until(lambda: all(len(ledger.told) >= n + 2 for ledger, n in zip(ledgers, told, strict=True)))
+    reconcile(ledgers, running.database_url)
+
+
+def _until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    until = monotonic() + seconds
+    while not holds():
+        assert monotonic() < until, "the listeners do not go on"
+        sleep(0.05)
+
+
+def test_redis_killed_and_back_empty_is_not_noticed(running: Topology):
+    with under_load(running, "redis-killed") as ledgers:
+        running.redis.kill()
+        sleep(1.0)
+        running.redis.start()
+
+    assert not any(ledger.seen for ledger in ledgers)
+
+
+def test_redis_that_hangs_makes_songs_later_and_nothing_else(running: Topology):
+    """Connections stay open and nothing comes: each replica waits its quarter of a second once a second."""
+    with under_load(running, "redis-frozen") as ledgers:
+        running.redis.freeze()
+        try:
+            sleep(2.0)
+        finally:
+            running.redis.thaw()
+
+    assert not any(ledger.seen for ledger in ledgers)
+    assert sum(replica.numbers()['amrs_degraded_total{dependency="redis"}'] for replica in running.replicas) > 0
+
+
+def test_postgresql_killed_and_recovered_loses_nothing(running: Topology):
+    """Writes are refused with 503 meanwhile; the server recovers from its log on the same folder."""
+    with under_load(running, "sql-killed") as ledgers:
+        running.postgresql.kill()
+        sleep(1.0)
+        running.postgresql.start()
+        running.await_replicas(2)
+
+    assert all(ledger.seen.keys() <= {"503", "504", "broken"} for ledger in ledgers)
+    assert any(ledger.seen["503"] for ledger in ledgers)
+
+
+def test_postgresql_that_hangs_is_refused_in_bounded_time(running: Topology):
+    with under_load(running, "sql-frozen") as ledgers:
+        running.postgresql.freeze()
+        try:
+            running.await_replicas(0)
+        finally:
+            running.postgresql.thaw()
+        running.await_replicas(2)
+
+    assert all(ledger.seen.keys() <= {"503", "504", "broken"} for ledger in ledgers)
+
+
+def test_a_replica_killed_twice_over_loses_nothing(running: Topology):
+    with under_load(running, "worker-killed") as ledgers:
+        for replica in running.replicas:
+            replica.process.kill()
+            running.await_replicas(1)
+            replica.process.start()
+            running.await_replicas(2)
+
+    assert all(ledger.seen.keys() <= WORKER_FAULTS for ledger in ledgers)
+
+
+def test_a_bundle_altered_on_disk_is_refused_and_the_live_one_goes_on(running: Topology, repository: Repository):
+    """A replica that comes back finds its bundle damaged and serves nothing; the other one holds it in memory."""
+    live = repository.versions()[-1]
+    graph = Path(repository.root / live / "policy.onnx")
+    kept = graph.read_bytes()
+    replica = running.replicas[0]
+
+    with under_load(running, "bundle-altered"):
+        graph.chmod(0o644)
+        graph.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        try:
+            replica.process.kill()
+            replica.process.start(wait=False)
+            running.await_replicas(1)
+            _until(lambda: "the live bundle stays as it was" in replica.process.said())
+        finally:
+            graph.write_bytes(kept)
+        replica.process.kill()
+        replica.process.start()
+        running.await_replicas(2)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(0)
+def test_all_of_it_in_random_order(running: Topology):
+    """One fault after another, at random, under load all the time; then the ledgers are reconciled."""
+    until = monotonic() + float(os.environ.get("AMRS_TEST_PROVE_SECONDS", "600"))
+    chance = random.Random(0)
+    victims = [running.redis, running.postgresql, *(replica.process for replica in running.replicas)]
+
+    with under_load(running, "all", count=8):
+        while monotonic() < until:
+            victim = chance.choice(victims)
+            if chance.random() < 0.3:
+                victim.freeze()
+                sleep(chance.uniform(0.5, 6))
+                victim.thaw()
+            else:
+                victim.kill()
+                sleep(chance.uniform(0, 2))
+                victim.start()
+            sleep(chance.uniform(0, 5))
+        running.await_replicas(2, seconds=60)
