@@ -80,7 +80,7 @@ class Readiness:
             current = self._live.loaded.current
             self._health = Health(
                 bundle=None if current is None else current.bundle.version,
-                degraded=(REDIS,) if self._cache.is_degraded else (),
+                degraded=() if await self._cache.answers() else (REDIS,),
                 missing=tuple(missing),
             )
             self._has_started |= not set(missing) - {"bundle"}

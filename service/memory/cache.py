@@ -44,7 +44,10 @@ class Cache(Protocol):
 
     @property
     def is_degraded(self) -> bool:
-        """Whether it is out of reach just now."""
+        """Whether it is being left alone just now, because it did not answer."""
+
+    async def answers(self) -> bool:
+        """Whether it answers, asked now, whether or not it is being left alone."""
 
     async def recall(self, listener: ListenerKey) -> ListenerState | None:
         """Return the listener's state as last remembered; None if there is none, or it is out of reach."""
@@ -70,6 +73,9 @@ class NoCache:
     """The null twin: remembers nothing, and is right every time."""
 
     is_degraded = False
+
+    async def answers(self) -> bool:
+        return True
 
     async def recall(self, listener: ListenerKey) -> ListenerState | None:  # noqa: ARG002
         return None

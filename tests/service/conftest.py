@@ -94,6 +94,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     used = ", ".join(table for table in metadata.tables if table not in KEPT_TABLES)
     with engine.begin() as sql:
         sql.execute(text(f"TRUNCATE {used}"))
+        sql.execute(text("DELETE FROM apps WHERE app_id <> 'default'"))
         sql.execute(text("UPDATE revisions SET number = 0"))
     engine.dispose()
 

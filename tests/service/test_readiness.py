@@ -20,7 +20,8 @@ from tests.bundles import make_catalogue
 class Resting(NoCache):
     """A memory that is out of reach."""
 
-    is_degraded = True
+    async def answers(self) -> bool:
+        return False
 
 
 class Holder(Live):

@@ -129,7 +129,7 @@ def test_a_bundle_altered_on_disk_is_refused_and_the_live_one_goes_on(running: T
             replica.process.kill()
             replica.process.start(wait=False)
             running.await_replicas(1)
-            _until(lambda: "the live bundle stays as it was" in replica.process.said())
+            _until(lambda: "bundle not taken up" in replica.process.said())
         finally:
             graph.write_bytes(kept)
         replica.process.kill()

@@ -54,6 +54,7 @@ def live(client: httpx.Client) -> dict[str, object]:
     listener.tell(song["recommendation_id"], event_id="marked-event-1", engagement=0.75, rating=1)
     client.post(f"{listener.path}/sessions/{SESSION}/mode", json={"event_id": "marked-event-2", "mode": "sleep"})
     client.put(f"{listener.path}/blocks/tag/marked-tag")
+    client.put(f"/v1/models/canary/listeners/{WHO}", json={"clinical": True})
     client.put(f"{listener.path}/consent", json={"event_id": "marked-event-3", "consent": True})
     listener.end(event_id="marked-event-4", report={"valence": AFTER, "arousal": AROUSAL})
     assert client.get(f"{listener.path}/history").status_code == 200

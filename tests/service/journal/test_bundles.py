@@ -22,7 +22,7 @@ from service.journal.bundles import (
     serving_bundles,
 )
 from service.journal.revisions import read_revisions
-from service.journal.songs import SongRecord, song_row, write_songs
+from service.journal.songs import ImportSongs, SongRecord, song_row, write_songs
 from service.journal.tables import audit
 from tests.service.journal.examples import NOON
 

@@ -9,6 +9,7 @@ from models.listening import Mode
 from service.errors import NotFound, StaleMemory, UnknownRecommendation
 from service.journal.audit import read_acts
 from service.journal.blocks import SetBlock
+from service.journal.canary import EnrolListener
 from service.journal.consent import SetConsent
 from service.journal.erasure import EraseListener
 from service.journal.held import NAMED_BY, TABLES
@@ -48,6 +49,8 @@ def live(engine: Engine, listener: ListenerKey = LISTENER) -> None:
         write(engine, end(report=Affect(0.321, 0.654)))
     consent = SetConsent(listener=listener, at=NOON, event_id="c-1", consent=True, actor="tests")
     write(engine, consent)
+    with engine.begin() as sql:
+        EnrolListener(listener=listener, clinical=True, at=NOON, actor="tests")(sql)
 
 
 def sequence(engine: Engine, listener: ListenerKey = LISTENER) -> int:

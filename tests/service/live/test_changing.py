@@ -184,7 +184,7 @@ def test_searches_go_on_while_songs_change(two_bundles, monkeypatch):
     monkeypatch.setattr(live, "SUPERSEDED_LEAST", 2)
     one = Live()
     one.renew(empty_catalogue())
-    one.swap(two_bundles[0], one.catalogue)
+    swap(one, two_bundles[0], one.catalogue)
     stopped = Event()
 
     def search() -> int:
@@ -207,7 +207,7 @@ def test_searches_go_on_while_songs_change(two_bundles, monkeypatch):
             if step % 10 == 0:
                 assert one.compact()
             if step % 20 == 15:
-                one.swap(two_bundles[step // 20 % 2], one.catalogue)
+                swap(one, two_bundles[step // 20 % 2], one.catalogue)
         stopped.set()
 
     assert all(each.result() > 0 for each in searching)

@@ -53,6 +53,9 @@ class Mortal:
         self.calls_left = last_call
         self.effective = effective
 
+    async def answers(self) -> bool:
+        return await self.cache.answers()
+
     async def recall(self, listener: ListenerKey) -> ListenerState | None:
         return await self._call(lambda: self.cache.recall(listener))
 
