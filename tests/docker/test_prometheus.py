@@ -34,6 +34,11 @@ def told() -> set[str]:
     for labelled in (metrics.coverage, metrics.coverage_floor):
         labelled.labels("calm")
     metrics.up.labels("redis")
+    models = metrics.models
+    for labelled in (models.load_seconds, models.load_failures, models.requests, models.errors):
+        labelled.labels("any")
+    for labelled in (models.shadow_rungs, models.shadow_difference, models.drift, models.drift_reference):
+        labelled.labels("any")
     lines = metrics.expose().decode().splitlines()
     return {re.split(r"[{ ]", line, maxsplit=1)[0] for line in lines if not line.startswith("#")}
 
