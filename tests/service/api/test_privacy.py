@@ -176,7 +176,7 @@ def test_an_export_holds_every_table_and_memory_and_is_on_record(service, settin
     number = exported["sql"]["listeners"][0]["listener_number"]
     assert (act["subject"], act["actor"]) == (f"listener {number}", "anybody on this machine")
     of_listener = service.get("/v1/audit", params={"listener_id": WHO}).json()["acts"]
-    assert [each["act"] for each in of_listener] == ["export listener", "give consent"]
+    assert [each["act"] for each in of_listener] == ["export listener", "give consent", "enrol canary listener"]
     assert not list(settings.home.glob("tmp*"))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from threading import Event
 from time import monotonic, sleep
 
 import numpy as np
@@ -138,10 +139,11 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
         write(engine, start(listener=listener))
     answered: dict[str, float] = {}
     given: list[tuple[str, float]] = []
+    stopped = Event()
 
     def give(listener: ListenerKey, seed: int) -> None:
         rng, mine, sequence = np.random.default_rng(seed), open_writer(database_url), 1
-        while len(answered) < 10:
+        while len(answered) < 10 and not stopped.is_set():
             song, asked = f"song-{rng.integers(10)}", monotonic()
             command = recommend(
                 song, listener=listener, request_id=f"r-{sequence}", first=sequence, expected_sequence=sequence
@@ -159,9 +161,12 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
         in_the_meantime(lambda listener=listener, seed=seed: give(listener, seed))
         for seed, listener in enumerate(listeners)
     ]
-    for number in np.random.default_rng(9).permutation(10):
-        withdraw(another, f"song-{number}")
-        answered[f"song-{number}"] = monotonic()
+    try:
+        for number in np.random.default_rng(9).permutation(10):
+            withdraw(another, f"song-{number}")
+            answered[f"song-{number}"] = monotonic()
+    finally:
+        stopped.set()
     for each in giving:
         each.result(20)
 
