@@ -99,9 +99,7 @@ def test_every_step_goes_down_and_up_with_rows_in_the_tables(database_url: str, 
         before = contents(engine)
         upgrade(database_url, newer)
         after = contents(engine)
-        kept = {
-            name: rows for name, rows in before.items() if name != "revisions"
-        }  # a step may begin to count more
+        kept = {name: rows for name, rows in before.items() if name != "revisions"}  # a step may count more
         assert {name: len(after[name]) for name in kept} == {name: len(rows) for name, rows in kept.items()}
         assert len(after["revisions"]) >= len(before.get("revisions", []))
         downgrade(database_url, older)

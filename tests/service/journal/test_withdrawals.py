@@ -23,7 +23,7 @@ from tests.service.journal.examples import NOON, recommend, start, write
 WHILE = 0.15
 """Seconds in which what need not wait would have ended."""
 PAUSE = 0.002
-"""Seconds between one listener's songs: SQLite lets writers in by chance, and one that always asks keeps others out."""
+"""Seconds between one listener's songs: SQLite lets writers in by chance, and who always asks keeps others out."""
 
 
 @pytest.fixture
