@@ -17,11 +17,9 @@ from math import ceil
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from service.access.caller import Caller
 from service.background import repeating
+from service.memory.reach import NO_ANSWER, open_redis
 
 SETTLE_SECONDS: Final = 0.25
 _FORGET_AFTER_SECONDS: Final = 600.0
@@ -104,7 +102,7 @@ class Limits:
             share: takes so many tokens from the shared bucket of a name; returns what is left.
 
         Raises:
-            RedisError, OSError, TimeoutError: they cannot be told now; it is tried again next time.
+            RedisError, OSError, TimeoutError, RuntimeError: they cannot be told now; it is tried again next time.
         """
         now = self._now()
         for name, bucket in list(self._buckets.items()):
@@ -128,18 +126,18 @@ async def open_limits(
 ) -> AsyncIterator[Limits]:
     """Give the limits of this worker, settled with the others' in the background; Redis need not answer."""
     limits = Limits(rate)
-    redis = Redis.from_url(redis_url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds)
-    script = redis.register_script(_SETTLE)
+    async with open_redis(redis_url, timeout_seconds=timeout_seconds) as redis:
+        script = redis.register_script(_SETTLE)
 
-    async def share(name: str, taken: int) -> Any:
-        key = f"{prefix}rate:{{{name.replace(' ', '-')}}}"
-        return await script(keys=[key], args=[rate.per_second, rate.burst, taken])
+        async def share(name: str, taken: int) -> Any:
+            key = f"{prefix}rate:{{{name.replace(' ', '-')}}}"
+            return await script(keys=[key], args=[rate.per_second, rate.burst, taken])
 
-    async def settle() -> None:
-        try:
-            await limits.settle(share)
-        except (RedisError, OSError, TimeoutError):
-            on_error()
+        async def settle() -> None:
+            try:
+                await limits.settle(share)
+            except NO_ANSWER:
+                on_error()
 
-    async with redis, repeating("settle rate limits", settle, seconds=SETTLE_SECONDS):
-        yield limits
+        async with repeating("settle rate limits", settle, seconds=SETTLE_SECONDS):
+            yield limits

@@ -166,6 +166,10 @@ class Turn:
             raise UnknownSession(f"session {session_id!r} does not exist")
         return self.session_row
 
+    def be_active(self) -> None:
+        """Say that the listener is active now; a clock that was put back takes no activity away."""
+        self.active_at = max(self.active_at, self.at)
+
     def write(self, statement: Statement, row: dict[str, Any]) -> None:
         """Name one row to be written with a statement."""
         self.rows.append((statement, row))

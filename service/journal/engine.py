@@ -12,17 +12,22 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 from models.errors import ConfigError
+from service.journal.patience import STATEMENT_TIMEOUT_SECONDS, PatientConnection
 
 LOCK_TIMEOUT_SECONDS: Final = 2
-STATEMENT_TIMEOUT_SECONDS: Final = 10
 CONNECT_TIMEOUT_SECONDS: Final = 3
+ABANDONED_SECONDS: Final = 10
+"""How long the server keeps the locks of a writer that has gone in the middle of a transaction without a word."""
 SILENCE_SECONDS: Final = 5
 """How long a peer may leave what was sent to it unacknowledged before the connection counts as broken."""
 
 
 def open_writer(database_url: str) -> Engine:
     """Return an engine of one connection for the writer; SQLite transactions take the write lock at once."""
-    return _open(database_url, begin="BEGIN IMMEDIATE", isolation="READ COMMITTED", connections=1)
+    settings = f"-c idle_in_transaction_session_timeout={ABANDONED_SECONDS}s"
+    return _open(
+        database_url, begin="BEGIN IMMEDIATE", isolation="READ COMMITTED", connections=1, settings=settings
+    )
 
 
 def open_readers(database_url: str, *, connections: int) -> Engine:
@@ -48,7 +53,7 @@ def database_of(database_url: str) -> URL:
             raise ConfigError(f"database_url must be postgresql:// or sqlite://; got {other}://")
 
 
-def _open(database_url: str, *, begin: str, isolation: str, connections: int) -> Engine:
+def _open(database_url: str, *, begin: str, isolation: str, connections: int, settings: str = "") -> Engine:
     url = database_of(database_url)
     pool: dict[str, Any] = {
         "pool_size": connections,
@@ -68,7 +73,7 @@ def _open(database_url: str, *, begin: str, isolation: str, connections: int) ->
         return engine
     options = (
         f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
-        "-c synchronous_commit=on -c timezone=UTC"
+        f"-c synchronous_commit=on -c timezone=UTC {settings}"
     )
     given = url.query.get("options", "")
     url = url.update_query_dict({"options": f"{given} {options}".strip()})
@@ -80,7 +85,9 @@ def _open(database_url: str, *, begin: str, isolation: str, connections: int) ->
         "keepalives_count": SILENCE_SECONDS,
         "tcp_user_timeout": SILENCE_SECONDS * 1000,
     }
-    return create_engine(url, connect_args=arguments, isolation_level=isolation, hide_parameters=True, **pool)
+    engine = create_engine(url, connect_args=arguments, isolation_level=isolation, hide_parameters=True, **pool)
+    event.listen(engine, "do_connect", _connect_patiently)
+    return engine
 
 
 def scrub_file(engine: Engine) -> None:
@@ -89,6 +96,10 @@ def scrub_file(engine: Engine) -> None:
         return
     with closing(engine.raw_connection()) as connection:
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _connect_patiently(_: Any, __: Any, arguments: Any, named: Any) -> PatientConnection:
+    return PatientConnection.connect(*arguments, **named)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

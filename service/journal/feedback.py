@@ -111,7 +111,7 @@ class RecordFeedback(Command[FeedbackAnswer]):
             at=self.at,
             idle_limit_seconds=self.idle_limit_seconds,
         ):
-            turn.active_at = self.at
+            turn.be_active()
         self._write(turn, session, offered, fresh, merged)
         key = song_key(self.token.song_id)
         event = SongPlayed(

@@ -80,7 +80,7 @@ class RecordRecommendations(Command[bytes]):
         gone = turn.withdrawn.intersection(self.songs)
         if gone:
             raise StaleCatalogue(gone)
-        turn.active_at = self.at
+        turn.be_active()
         for ordinal, chosen in enumerate(self.chosen):
             turn.write(
                 INSERT_RECOMMENDATION,
@@ -117,7 +117,7 @@ class RecordRecommendations(Command[bytes]):
         positions = [chosen.position + 1 for chosen in self.chosen]
         event = SongsOffered(
             sequence=turn.sequence,
-            active_at=self.at,
+            active_at=turn.active_at,
             session_number=session.session_number,
             next_position=max(positions, default=0),
             offers=offers,

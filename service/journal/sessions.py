@@ -83,7 +83,7 @@ class StartSession(Command[StartedAnswer]):
             self._end_the_open_one(turn, turn.known)
         if self.population is not None:
             turn.population = self.population.label
-        turn.active_at = self.at
+        turn.be_active()
         before = _pair(self.report)
         valence, arousal = before or (None, None)
         turn.write(
@@ -101,7 +101,7 @@ class StartSession(Command[StartedAnswer]):
         )
         event = SessionStarted(
             sequence=turn.sequence,
-            active_at=self.at,
+            active_at=turn.active_at,
             session_id=self.session_id,
             mode=self.mode,
             started_at=self.at,
@@ -112,12 +112,13 @@ class StartSession(Command[StartedAnswer]):
         return StartedAnswer(self.session_id, self.mode.label, self.at), event
 
     def _end_the_open_one(self, turn: Turn, listener: ListenerRow) -> None:
-        number = turn.sql.scalar(_OPEN_SESSION, {"listener": listener.listener_number})
-        if number is None:
+        opened = turn.sql.execute(_OPEN_SESSION, {"listener": listener.listener_number}).first()
+        if opened is None:
             return
         idle = idle_end(listener.active_at, self.idle_limit_seconds)
-        ended_at, reason = (idle, "idle") if self.at >= idle else (self.at, "superseded")
-        turn.write(_CLOSE, _closing(listener.listener_number, number, ended_at, reason))
+        now = max(self.at, opened.started_at)  # the clock may have been put back meanwhile
+        ended_at, reason = (idle, "idle") if now >= idle else (now, "superseded")
+        turn.write(_CLOSE, _closing(listener.listener_number, opened.session_number, ended_at, reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ class ChangeMode(Command[ModeAnswer]):
         last = turn.sql.execute(_LAST_MODE, keys).first()
         is_last = last is None or (occurred_at, self.event_id) > (last.occurred_at, last.event_id)
         mode = self.mode if last is None or is_last else Mode[last.mode.upper()]
-        turn.active_at = self.at
+        turn.be_active()
         turn.write(
             _INSERT_MODE,
             {
@@ -159,7 +160,7 @@ class ChangeMode(Command[ModeAnswer]):
             },
         )
         event = ModeChanged(
-            sequence=turn.sequence, active_at=self.at, session_number=session.session_number, mode=mode
+            sequence=turn.sequence, active_at=turn.active_at, session_number=session.session_number, mode=mode
         )
         return ModeAnswer(self.session_id, mode.label), event
 
@@ -275,7 +276,7 @@ def _closing(
     }
 
 
-_OPEN_SESSION: Final = select(sessions.c.session_number).where(
+_OPEN_SESSION: Final = select(sessions.c.session_number, sessions.c.started_at).where(
     sessions.c.listener_number == bindparam("listener"), sessions.c.ended_at.is_(None)
 )
 _INSERT_SESSION: Final = insert(sessions)

@@ -20,18 +20,14 @@ from time import monotonic, perf_counter
 from typing import Any, Final, TypeVar
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
-from redis.observability.attributes import DB_CLIENT_CONNECTION_STATE
 
 from models.errors import Unavailable
 from service.journal.events import Event
 from service.listener import ListenerKey
 from service.memory.cache import CacheWatch, Unwatched
+from service.memory.reach import NO_ANSWER, AnyRedis, connections_of, open_redis
 from service.memory.state import ListenerState, apply
 
 _DIGITS: Final = 16
@@ -82,7 +78,7 @@ class RedisCacheConfig:
 class RedisCache:
     """A `Cache` in Redis; open it with `open_redis_cache`."""
 
-    def __init__(self, redis: Redis, config: RedisCacheConfig, watch: CacheWatch) -> None:
+    def __init__(self, redis: AnyRedis, config: RedisCacheConfig, watch: CacheWatch) -> None:
         self._redis = redis
         self._config = config
         self._watch = watch
@@ -114,7 +110,7 @@ class RedisCache:
         try:
             async with asyncio.timeout(self._config.timeout_seconds):
                 await self._store([self._key(listener)], arguments)
-        except (RedisError, OSError, TimeoutError) as problem:
+        except NO_ANSWER as problem:
             self._fail("write", problem)
             raise Unavailable("memory does not answer: what it holds of the listener is not erased yet") from None
 
@@ -129,7 +125,7 @@ class RedisCache:
         try:
             async with asyncio.timeout(self._config.timeout_seconds):
                 return await call(*arguments)
-        except (RedisError, OSError, TimeoutError) as problem:
+        except NO_ANSWER as problem:
             self._fail(kind, problem)
             return None
         finally:
@@ -140,16 +136,13 @@ class RedisCache:
         try:
             async with asyncio.timeout(self._config.timeout_seconds):
                 return bool(await self._redis.ping())
-        except (RedisError, OSError, TimeoutError):
+        except NO_ANSWER:
             return False
 
     @property
     def connections(self) -> dict[str, int]:
         """How many connections this process holds: `idle` and `used`."""
-        return {
-            told[DB_CLIENT_CONNECTION_STATE]: count
-            for count, told in self._redis.connection_pool.get_connection_count()
-        }
+        return connections_of(self._redis)
 
     def _fail(self, kind: str, problem: Exception) -> None:
         self._resting_until = monotonic() + self._config.rest_seconds
@@ -184,21 +177,15 @@ def unpack(packed: bytes) -> ListenerState | None:
 async def open_redis_cache(
     redis_url: str, config: RedisCacheConfig, *, watch: CacheWatch | None = None
 ) -> AsyncIterator[RedisCache]:
-    """Open memory in a Redis; it need not answer yet, nor always."""
-    redis = Redis.from_url(
-        redis_url,
-        socket_timeout=config.timeout_seconds,
-        socket_connect_timeout=config.timeout_seconds,
-        retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it lay idle
-    )
-    async with redis:
+    """Open memory in a Redis, or a cluster; it need not answer yet, nor always."""
+    async with open_redis(redis_url, timeout_seconds=config.timeout_seconds) as redis:
         yield RedisCache(redis, config, watch or Unwatched())
 
 
 def _kind_of(problem: Exception) -> str:
     if isinstance(problem, (TimeoutError, RedisTimeout)):
         return "timeout"
-    return "connection" if isinstance(problem, (OSError, RedisConnectionError)) else "refused"
+    return "connection" if isinstance(problem, (OSError, RuntimeError, RedisConnectionError)) else "refused"
 
 
 def _sequence(sequence: int) -> bytes:

@@ -38,17 +38,21 @@ class Ledger:
     """What came instead of an answer: a status, or `broken` for a connection that ended."""
     wrong: list[str] = field(default_factory=list)
     """Answers that an app could not have done anything about: any one is a failure of the service."""
-    longest_seconds: float = 0.0
-    """The longest an app went on asking for one answer."""
+    seconds: list[float] = field(default_factory=list)
+    """How long each answer took that was one."""
+    degraded: Counter[str] = field(default_factory=Counter)
+    """What recommendations said they were made without."""
 
 
 class App(Thread):
     """One listener's app, going round until it is told to stop."""
 
-    def __init__(self, address: str, listener_id: str, stopped: Event, *, give_up_seconds: float = 30.0) -> None:
+    def __init__(
+        self, client: httpx.Client, listener_id: str, stopped: Event, *, give_up_seconds: float = 30.0
+    ) -> None:
         super().__init__(name=listener_id, daemon=True)
         self.ledger = Ledger(listener_id)
-        self._client = httpx.Client(base_url=address, timeout=8)
+        self._client = client
         self._stopped = stopped
         self._give_up_seconds = give_up_seconds
         self._path = f"/v1/listeners/{listener_id}"
@@ -72,6 +76,7 @@ class App(Thread):
         if not answer["recommendations"]:
             self.ledger.wrong.append(f"{request_id}: no song: {answer['reason']}")
             return
+        self.ledger.degraded.update(answer["degraded"])
         (song,) = answer["recommendations"]
         position = song["position"]
         if position in self.ledger.offered:
@@ -88,11 +93,12 @@ class App(Thread):
         began = monotonic()
         self.ledger.open_requests.add(name)
         while True:
+            asked = monotonic()
             try:
                 response = self._client.post(path, json=body)
                 if response.status_code in (200, 201):
                     self.ledger.open_requests.discard(name)
-                    self.ledger.longest_seconds = max(self.ledger.longest_seconds, monotonic() - began)
+                    self.ledger.seconds.append(monotonic() - asked)
                     return response.json()
                 self.ledger.seen[str(response.status_code)] += 1
                 if response.status_code not in AGAIN:
@@ -108,11 +114,14 @@ class App(Thread):
 
 
 @contextmanager
-def listening(address: str | Sequence[str], *, count: int, name: str = "l") -> Iterator[list[Ledger]]:
-    """Let so many listeners go round for the length of the block; give their ledgers."""
-    addresses = [address] if isinstance(address, str) else address
+def listening(address: str, *, count: int, name: str = "l", key: str | None = None) -> Iterator[list[Ledger]]:
+    """Let so many listeners go round during the block, with an access key if any; give their ledgers."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     stopped = Event()
-    apps = [App(addresses[place % len(addresses)], f"{name}-{place}", stopped) for place in range(count)]
+    apps = [
+        App(httpx.Client(base_url=address, timeout=8, headers=headers), f"{name}-{place}", stopped)
+        for place in range(count)
+    ]
     for app in apps:
         app.start()
     try:

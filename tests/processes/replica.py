@@ -1,7 +1,7 @@
 """One replica of the service: `amrs serve` in a process of its own, as the image runs it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.error import URLError
@@ -27,8 +27,10 @@ class Replica:
         return f"127.0.0.1:{self.settings.port}"
 
     def client(self) -> httpx.Client:
-        """Return a client of this replica alone."""
-        return httpx.Client(base_url=f"http://{self.address}", timeout=30)
+        """Return a client of this replica alone, with its first key if it has one."""
+        keys = self.settings.api_keys
+        headers = {"Authorization": f"Bearer {keys[0].get_secret_value()}"} if keys else {}
+        return httpx.Client(base_url=f"http://{self.address}", timeout=30, headers=headers)
 
     def numbers(self) -> dict[str, float]:
         """Return what its `/metrics` tells."""
@@ -37,7 +39,9 @@ class Replica:
 
 
 @contextmanager
-def replica(settings: Settings, *, wait: bool = True) -> Iterator[Replica]:
+def replica(
+    settings: Settings, *, wait: bool = True, environment: Mapping[str, str] | None = None
+) -> Iterator[Replica]:
     """Give a replica, once it is ready if asked to wait; it is asked to end afterwards."""
     ready = f"http://127.0.0.1:{settings.port}/readyz"
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -46,7 +50,7 @@ def replica(settings: Settings, *, wait: bool = True) -> Iterator[Replica]:
         command=[sys.executable, "-m", "amrs", "serve"],
         answers=lambda: _is_ready(ready),
         log=settings.home / "log",
-        environment=dict(as_environment(settings)),
+        environment={**as_environment(settings), **(environment or {})},
     )
     try:
         yield Replica(process.start(wait=wait), settings)

@@ -6,18 +6,30 @@ brings all of them in random order for as long as `AMRS_TEST_PROVE_SECONDS` says
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
+from uuid import uuid4
 
+import httpx
+import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from models.repository import Repository
 from tests.bundles import ENDLESS, seal_bundle
+from tests.processes.clock import ProcessClock, needs_faketime
+from tests.processes.disk import SmallDisk, needed, small_disk
 from tests.processes.listeners import Ledger, listening, reconcile
 from tests.processes.postgresql import needs_postgresql
+from tests.processes.process import free_port
 from tests.processes.proxy import needs_haproxy
+from tests.processes.replica import replica
+from tests.service.server import Listener
 from tests.system.topology import Topology, topology
 
 pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(240)]
@@ -35,15 +47,24 @@ def repository(tmp_path_factory) -> Repository:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, repository: Repository) -> Iterator[Topology]:
-    with topology(tmp_path_factory.mktemp("faults"), repository) as running:
+def disk() -> Iterator[SmallDisk | None]:
+    """Where PostgreSQL's data lies, if this machine lets one mount it."""
+    with small_disk(megabytes=256) as disk:
+        yield disk
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, repository: Repository, disk: SmallDisk | None) -> Iterator[Topology]:
+    with topology(tmp_path_factory.mktemp("faults"), repository, disk=disk.folder if disk else None) as running:
         yield running
 
 
 @contextmanager
-def under_load(running: Topology, name: str, *, count: int = 4) -> Iterator[list[Ledger]]:
+def under_load(
+    running: Topology, name: str, *, count: int = 4, address: str | None = None, key: str | None = None
+) -> Iterator[list[Ledger]]:
     """Let listeners go round during the block and a while after it, then reconcile their ledgers with SQL."""
-    with listening(running.address, count=count, name=name) as ledgers:
+    with listening(address or running.address, count=count, name=name, key=key) as ledgers:
         _until(lambda: all(len(ledger.told) >= 2 for ledger in ledgers))
         yield ledgers
         told = [len(ledger.told) for ledger in ledgers]
@@ -102,6 +123,99 @@ def test_postgresql_that_hangs_is_refused_in_bounded_time(running: Topology):
         running.await_replicas(2)
 
     assert all(ledger.seen.keys() <= {"503", "504", "broken"} for ledger in ledgers)
+
+
+def test_a_full_disk_refuses_writes_until_there_is_room(running: Topology, disk: SmallDisk | None):
+    """Nobody mends anything but the disk: the service, and PostgreSQL, go on by themselves."""
+    with under_load(running, "disk-full") as ledgers, needed(disk).full():
+        _until(lambda: all(ledger.seen["503"] for ledger in ledgers))
+
+    assert all(ledger.seen.keys() <= {"503"} for ledger in ledgers)
+
+
+def test_a_slow_redis_costs_no_answer_more_than_its_timeout(running: Topology):
+    """Each answer of Redis takes a second; requests wait a quarter of one, once a second, and go on without it."""
+    with under_load(running, "redis-slow") as ledgers:
+        before = [len(ledger.seconds) for ledger in ledgers]
+        with running.redis_wire.slow(1.0):
+            sleep(3.0)
+            slow = [each for n, ledger in zip(before, ledgers, strict=True) for each in ledger.seconds[n:]]
+        _until(lambda: _redis_is_up(running))
+        told = [ledger.degraded.total() for ledger in ledgers]
+
+    assert not any(ledger.seen for ledger in ledgers)
+    assert all(told)
+    assert np.quantile(slow, 0.99) < running.settings.redis_timeout_seconds + 0.5
+
+
+def test_a_redis_half_open_is_done_without(running: Topology):
+    """Its connections stay open and say nothing, for ever; new ones pass again after a while."""
+    with under_load(running, "redis-half-open") as ledgers:
+        with running.redis_wire.silent():
+            _until(lambda: all(ledger.degraded["redis"] for ledger in ledgers))
+        _until(lambda: _redis_is_up(running))
+
+    assert not any(ledger.seen for ledger in ledgers)
+
+
+def test_a_postgresql_half_open_is_refused_in_bounded_time(running: Topology):
+    """The connections there were never say anything again: the service must let go of them by itself."""
+    with under_load(running, "sql-half-open") as ledgers:
+        with running.database_wire.silent():
+            running.await_replicas(0)
+        running.await_replicas(2)
+
+    assert all(ledger.seen.keys() <= {"503", "504", "broken"} for ledger in ledgers)
+    assert any(ledger.seen["503"] for ledger in ledgers)
+
+
+@needs_faketime
+def test_a_clock_put_back_ends_no_session_and_keeps_the_order(running: Topology, tmp_path: Path):
+    """One replica's clock falls two hours behind, more than a session may be idle; the other's stays right."""
+    clock, key = ProcessClock(tmp_path / "clock"), "a key of the clock's test"
+    clock.set(0)
+    odd_settings = running.settings.model_copy(
+        update={"home": tmp_path / "odd", "port": free_port(), "api_keys": (SecretStr(key),)}
+    )
+    shutil.copytree(running.settings.home, odd_settings.home, symlinks=True)
+    with (
+        replica(odd_settings, environment=clock.environment) as odd,
+        under_load(running, "clock", count=2, address=f"http://{odd.address}", key=key) as ledgers,
+        odd.client() as odd_client,
+        running.replicas[0].client() as right_client,
+    ):
+        here = Listener(odd_client, "stepped", "s")
+        there = replace(here, client=right_client)
+        began = datetime.fromisoformat(here.start().json()["started_at"])
+        here.cycle()
+        (unanswered,) = here.ask().json()["recommendations"]
+
+        clock.set(-7200)
+        _until(lambda: _started_at(odd_client) < began)
+        told = here.tell(unanswered["recommendation_id"])
+        songs = [each.cycle()["position"] for each in (here, there, here, there)]
+        again = here.ask()
+        history = here.client.get(f"{here.path}/history").json()
+        clock.set(0)
+        _until(lambda: _started_at(odd_client) > began)
+        ended = here.end()
+
+    assert told.status_code == 200, told.text
+    assert songs == [2, 3, 4, 5]
+    assert 0 <= int(again.headers["ratelimit-reset"]) <= 3
+    assert [play["position"] for play in history["plays"]] == [5, 4, 3, 2, 1, 0]
+    assert ended.status_code == 200, ended.text
+    assert datetime.fromisoformat(ended.json()["ended_at"]) >= began
+    assert not any(ledger.seen for ledger in ledgers)
+
+
+def _started_at(client: httpx.Client) -> datetime:
+    """Return what time a replica has: when it says that a session began."""
+    return datetime.fromisoformat(Listener(client, f"asks-{uuid4()}").start().json()["started_at"])
+
+
+def _redis_is_up(running: Topology) -> bool:
+    return all(replica.numbers()['amrs_up{part="redis"}'] == 1 for replica in running.replicas)
 
 
 def test_a_replica_killed_twice_over_loses_nothing(running: Topology):

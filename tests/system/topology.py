@@ -1,4 +1,7 @@
-"""The composed topology as local processes: PostgreSQL, Redis, two replicas over the same bundles, a proxy."""
+"""The composed topology as local processes: PostgreSQL, Redis, two replicas over the same bundles, a proxy.
+
+The replicas reach PostgreSQL and Redis by wires that a test may make slow or cut; the test itself does not.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +16,7 @@ from tests.processes.postgresql import own_postgresql
 from tests.processes.process import Process, free_port
 from tests.processes.proxy import proxy, servers_up
 from tests.processes.redis import own_redis
+from tests.processes.relay import Relay, relayed
 from tests.processes.replica import Replica, replica
 from tests.service.homes import furnish, home_settings
 
@@ -22,7 +26,10 @@ class Topology:
     """Everything that runs."""
 
     postgresql: Process
+    database_url: str
+    database_wire: Relay
     redis: Process
+    redis_wire: Relay
     replicas: list[Replica]
     address: str
     """Where apps knock."""
@@ -30,10 +37,6 @@ class Topology:
     """Where the proxy tells its own numbers."""
     settings: Settings
     """What an operator's command needs to know."""
-
-    @property
-    def database_url(self) -> str:
-        return self.settings.database_url
 
     def await_replicas(self, count: int, *, seconds: float = 20.0) -> None:
         """Wait until the proxy takes so many replicas for ready."""
@@ -55,7 +58,13 @@ def topology(folder: Path, repository: Repository, *, disk: Path | None = None) 
     with ExitStack() as stack:
         postgresql, database_url = stack.enter_context(own_postgresql(folder=disk))
         redis, redis_url = stack.enter_context(own_redis(folder))
-        shared = {"database_url": database_url, "redis_url": redis_url, "write_timeout_seconds": 5.0}
+        database_wire, wired_database_url = stack.enter_context(relayed(database_url))
+        redis_wire, wired_redis_url = stack.enter_context(relayed(redis_url))
+        shared = {
+            "database_url": wired_database_url,
+            "redis_url": wired_redis_url,
+            "write_timeout_seconds": 5.0,
+        }
         homes = [
             home_settings(folder / name, repository, port=free_port(), **shared)
             for name in ("replica-a", "replica-b")
@@ -69,7 +78,10 @@ def topology(folder: Path, repository: Repository, *, disk: Path | None = None) 
         address, numbers_address = stack.enter_context(proxy(folder, addresses))
         running = Topology(
             postgresql=postgresql,
+            database_url=database_url,
+            database_wire=database_wire,
             redis=redis,
+            redis_wire=redis_wire,
             replicas=replicas,
             address=address,
             numbers_address=numbers_address,

@@ -18,6 +18,7 @@ def test_a_commit_is_durable(database_url: str) -> None:
             assert sql.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
             assert sql.exec_driver_sql("SHOW lock_timeout").scalar() == "2s"
             assert sql.exec_driver_sql("SHOW statement_timeout").scalar() == "10s"
+            assert sql.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar() == "10s"
     engine.dispose()
 
 

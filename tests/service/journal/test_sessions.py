@@ -160,3 +160,21 @@ def test_an_unknown_session_or_listener_is_named(engine: Engine) -> None:
     write(engine, start())
     with pytest.raises(UnknownSession, match="s-7"):
         write(engine, end("s-7"))
+
+
+def test_a_clock_put_back_ends_no_session_before_it_began(engine: Engine) -> None:
+    write(engine, start("s-1"))
+    write(engine, start("s-2", at=NOON - HOUR))
+
+    assert ends(engine) == {"s-1": (NOON, "superseded"), "s-2": (None, None)}
+
+
+def test_a_clock_put_back_and_forth_makes_nobody_idle(engine: Engine) -> None:
+    """Two replicas whose clocks are an hour apart serve one session in turn."""
+    write(engine, start())
+    write(engine, recommend("song-1", expected_sequence=1, at=NOON - HOUR))
+    write(engine, change_mode(Mode.SLEEP, event_id="e-1", at=NOON + MINUTE))
+    write(engine, recommend("song-2", expected_sequence=3, request_id="r-2", first=1, at=NOON - HOUR))
+    write(engine, change_mode(Mode.FOCUS, event_id="e-2", at=NOON + 2 * MINUTE))
+
+    assert ends(engine) == {"s-1": (None, None)}
