@@ -15,6 +15,11 @@ from service.settings import Settings
 from tests.service.api.walk import KEY, Walk, walk
 from tests.service.server import serving
 
+pytestmark = pytest.mark.filterwarnings(
+    # The service runs in another thread of this process, and what shuffles there is no strategy's.
+    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
+)
+
 
 def walked(settings: Settings, **effort: Any) -> Walk:
     """Walk through a service with a key, whose rate is as good as unlimited."""
