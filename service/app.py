@@ -24,6 +24,7 @@ from service.api import (
     sessions,
     songs,
 )
+from service.api.document import operation_id, tell_all
 from service.api.problems import tell_problems
 from service.clock import Clock, system_clock
 from service.parts import Parts, open_parts
@@ -64,6 +65,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,  # one path for one thing; and a redirect would be to the host the caller names
+        generate_unique_id_function=operation_id,
     )
     for part in (
         recommendations,
@@ -81,6 +84,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(part.router)
     tell_problems(app)
+    tell_all(app)
     app.add_middleware(Crowd, at_once=settings.requests_at_once)
     if settings.cors_origins:
         app.add_middleware(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.api.fields import (
@@ -124,8 +124,16 @@ class RecommendationsView(Outgoing):
     reason: str | None = None
 
 
+_SAYS_SOMETHING = [
+    {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+    for name in ("played_seconds", "engagement", "rating")
+]
+
+
 class FeedbackBody(Incoming):
     """What became of a recommended song: how much was heard, or how engaged, and perhaps a rating."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _SAYS_SOMETHING})  # type: ignore[dict-item]
 
     event_id: Id
     played_seconds: Seconds | None = None

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 
 from service.access.caller import Scope
 from service.api.dependencies import CallerDep, PartsDep, needs
+from service.api.document import CONFLICTS
 from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
 from service.health import Shadowed, read_health
@@ -165,7 +166,7 @@ async def bundle_health(version: Version, parts: PartsDep) -> BundleHealthView:
     )
 
 
-@router.post("/rollback", dependencies=OPERATORS)
+@router.post("/rollback", responses=CONFLICTS, dependencies=OPERATORS)
 async def roll_back(caller: CallerDep, parts: PartsDep) -> BundleView:
     """Make the bundle live that was live before; every worker follows within seconds."""
     rolled_back = await parts.journal.administer(RollBack(at=parts.clock(), actor=caller.name))
@@ -173,7 +174,7 @@ async def roll_back(caller: CallerDep, parts: PartsDep) -> BundleView:
     return _bundle(rolled_back)
 
 
-@router.post("/{version}/stage", dependencies=OPERATORS)
+@router.post("/{version}/stage", responses=CONFLICTS, dependencies=OPERATORS)
 async def stage(version: Version, body: StageBody, caller: CallerDep, parts: PartsDep) -> BundleView:
     """Set a bundle's stage, its files verified first; one whose gates did not pass goes before no listener."""
     staged = await parts.staging.stage(version, body.stage, at=parts.clock(), actor=caller.name)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 
 from service.access.caller import Scope
 from service.api.dependencies import CallerDep, PartsDep, needs
+from service.api.document import CONFLICTS
 from service.api.fields import Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
@@ -58,7 +59,7 @@ async def enrolled(caller: CallerDep, parts: PartsDep) -> EnrolmentsView:
     return EnrolmentsView(listeners=[_view(each) for each in found if each.listener.app_id == caller.app_id])
 
 
-@router.put("/{listener_id}")
+@router.put("/{listener_id}", responses=CONFLICTS)
 async def enrol(listener_id: ListenerId, body: EnrolBody, caller: CallerDep, parts: PartsDep) -> EnrolmentView:
     """Let the canary bundle answer a listener; workers follow within seconds."""
     listener = ListenerKey(caller.app_id, listener_id)

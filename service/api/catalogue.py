@@ -1,6 +1,6 @@
 """The catalogue over HTTP, for operators: songs put and withdrawn. Every replica follows within two seconds."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Path, Response
@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 from models.catalogue import Song
 from service.access.caller import Scope
 from service.api.dependencies import CallerDep, PartsDep, needs
-from service.api.fields import Id, Incoming, expected, refusal
+from service.api.document import CONFLICTS
+from service.api.fields import NO_NUL, Id, Incoming, Name, expected, refusal
 from service.api.songs import CatalogueSongView, song_view
 from service.api.strict import LargeBodyRoute
 from service.journal.catalogue import PutSong, WithdrawSong
@@ -17,9 +18,6 @@ from service.journal.catalogue import PutSong, WithdrawSong
 router = APIRouter(
     prefix="/v1/songs", tags=["songs"], route_class=LargeBodyRoute, dependencies=[needs(Scope.OPERATOR)]
 )
-
-NO_NUL: Final = r"^[^\x00]*$"
-"""No text in PostgreSQL holds U+0000."""
 
 
 def _once(tags: list[str]) -> list[str]:
@@ -33,12 +31,6 @@ Title = Annotated[
     StringConstraints(min_length=1, max_length=1024, pattern=NO_NUL),
     expected("a text of 1 to 1024 characters, without U+0000"),
 ]
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=256, pattern=NO_NUL),
-    expected("a name of 1 to 256 characters, without U+0000"),
-]
-"""An artist or a tag: as long as a block can name."""
 Duration = Annotated[float, Field(gt=0, le=86_400), expected("a number of seconds above 0, to 86400")]
 Component = Annotated[float, Field(ge=-1e6, le=1e6), expected("a number from -1000000 to 1000000")]
 Embedding = Annotated[list[Component], Field(min_length=1, max_length=16_384)]
@@ -54,7 +46,7 @@ class SongBody(Incoming):
     embeddings: Annotated[dict[Id, Embedding], Field(max_length=16)] = Field(default_factory=dict)
 
 
-@router.put("/{song_id}")
+@router.put("/{song_id}", responses=CONFLICTS)
 async def put_song(
     song_id: Annotated[Id, Path()], body: SongBody, caller: CallerDep, parts: PartsDep
 ) -> CatalogueSongView:

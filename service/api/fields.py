@@ -53,6 +53,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def _whole(value: Any) -> Any:
+    """Return 1 for 1.0: JSON has one kind of number, and no document can tell them apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,128}$"
 RECOMMENDATION_ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,512}$"
 
@@ -67,7 +72,7 @@ RecommendationId = Annotated[
     expected("an id of 1 to 512 characters from A–Z a–z 0–9 . _ : -"),
 ]
 Unit = Annotated[float, Field(ge=0, le=1), expected("a number from 0 to 1")]
-Rating = Annotated[int, Field(ge=0, le=1), expected("1 (like) or 0 (dislike)")]
+Rating = Annotated[int, Field(ge=0, le=1), BeforeValidator(_whole), expected("1 (like) or 0 (dislike)")]
 ModeName = Annotated[
     Literal["energize", "focus", "calm", "sleep", "unspecified"],
     expected("one of energize, focus, calm, sleep, unspecified"),
@@ -76,7 +81,15 @@ PopulationName = Annotated[
     Literal["clinical", "consumer", "unspecified"],
     expected("one of clinical, consumer, unspecified"),
 ]
-SongCount = Annotated[int, Field(ge=1, le=20), expected("a whole number from 1 to 20")]
+SongCount = Annotated[int, Field(ge=1, le=20), BeforeValidator(_whole), expected("a whole number from 1 to 20")]
+NO_NUL: Final = r"^[^\x00]*$"
+"""No text in PostgreSQL holds U+0000."""
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=256, pattern=NO_NUL),
+    expected("a name of 1 to 256 characters, without U+0000"),
+]
+"""An artist or a tag: as long as a block can name."""
 PageSize = Annotated[int, Field(ge=1, le=1000)]
 
 

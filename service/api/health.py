@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
 from service.access.caller import Scope
 from service.api.dependencies import OpenPartsDep, PartsDep, needs
@@ -29,7 +30,7 @@ class ReadyView(Outgoing):
     """What is needed and not there."""
 
 
-class StartedView(Outgoing):
+class StartUpView(Outgoing):
     """Whether the worker has started."""
 
     started: bool
@@ -44,14 +45,14 @@ async def alive(parts: OpenPartsDep, response: Response) -> AliveView:
     return AliveView(status="alive")
 
 
-@router.get("/startupz", responses={503: {"model": StartedView}})
-async def started(parts: OpenPartsDep, response: Response) -> StartedView:
+@router.get("/startupz", responses={503: {"model": StartUpView}})
+async def started(parts: OpenPartsDep, response: Response) -> StartUpView:
     """Say whether the worker has started: it could serve once, or has found that no bundle is live yet."""
     if not parts.readiness.has_started:
         await parts.readiness.look()
     if not parts.readiness.has_started:
         response.status_code = 503
-    return StartedView(started=parts.readiness.has_started)
+    return StartUpView(started=parts.readiness.has_started)
 
 
 @router.get("/readyz", responses={503: {"model": ReadyView}})
@@ -71,7 +72,7 @@ async def ready(parts: OpenPartsDep, response: Response) -> ReadyView:
     )
 
 
-@router.get("/metrics", dependencies=[needs(Scope.OPERATOR, Scope.AUDITOR)])
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[needs(Scope.OPERATOR, Scope.AUDITOR)])
 async def metrics(parts: PartsDep) -> Response:
     """Tell the numbers of all workers, for Prometheus."""
     told = await asyncio.to_thread(parts.metrics.expose)

@@ -8,7 +8,7 @@ from service.access.caller import Scope
 from service.api.bodies import HistoryView, PlayView, ReportView, SessionView
 from service.api.dependencies import ListenerDep, PartsDep, needs
 from service.journal.events import Report
-from service.journal.history import HistoryPlay, HistorySession, read_history
+from service.journal.history import CURSOR_PATTERN, HistoryPlay, HistorySession, read_history
 from service.journal.recommendations import play_state
 
 router = APIRouter(prefix="/v1/listeners/{listener_id}/history", tags=["history"], dependencies=[needs(Scope.APP)])
@@ -19,7 +19,7 @@ async def history(
     listener: ListenerDep,
     parts: PartsDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[str | None, Query(max_length=64)] = None,
+    before: Annotated[str | None, Query(pattern=CURSOR_PATTERN)] = None,
 ) -> HistoryView:
     """Return a page of the listener's plays; `before` of one page asks for the next."""
     page = await parts.journal.read(lambda sql: read_history(sql, listener, limit=limit, before=before))

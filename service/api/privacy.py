@@ -12,6 +12,7 @@ from pydantic import Field
 
 from service.access.caller import Scope
 from service.api.dependencies import CallerDep, ListenerDep, PartsDep, needs
+from service.api.document import CONFLICTS
 from service.api.fields import Id, Incoming, Outgoing
 from service.api.strict import StrictRoute
 from service.journal.consent import SetConsent
@@ -40,7 +41,7 @@ class ConsentView(Outgoing):
     duplicate: bool
 
 
-@router.put("/consent", dependencies=[needs(Scope.APP)])
+@router.put("/consent", responses=CONFLICTS, dependencies=[needs(Scope.APP)])
 async def set_consent(body: ConsentBody, listener: ListenerDep, caller: CallerDep, parts: PartsDep) -> ConsentView:
     """Put consent on record, or its withdrawal; without it nothing of the listener reaches training."""
     written = await parts.record(

@@ -6,13 +6,14 @@ raised on purpose; what nobody expected is told as nothing but its request id.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from models.errors import AmrsError, BundleError, DataError, GateError, Unavailable, UnknownSong
 from service.api.fields import EXPECTED, shown
@@ -116,6 +117,8 @@ def field_errors(error: RequestValidationError) -> list[dict[str, str]]:
 
 
 _PLACES: Final = frozenset({"body", "path", "query", "header"})
+_EVENT_TYPES: Final = frozenset({"feedback", "mode", "end"})
+"""After an event's place in the list, pydantic names its type, which is no step of the way to a field."""
 
 
 _KINDS: Final = {
@@ -130,7 +133,11 @@ _KINDS: Final = {
 
 def _path(location: tuple[str | int, ...]) -> str:
     steps = location[1:] if location and location[0] in _PLACES else location
-    return ".".join(str(step) for step in steps)
+    return ".".join(
+        str(step)
+        for place, step in enumerate(steps)
+        if not (place and isinstance(steps[place - 1], int) and step in _EVENT_TYPES)
+    )
 
 
 def _message(each: Mapping[str, Any]) -> str:
@@ -152,11 +159,17 @@ def tell_problems(app: FastAPI) -> None:
         match error:
             case RequestValidationError():
                 errors = field_errors(error)
-                detail = "; ".join(f"{each['path']}: {each['message']}" for each in errors[:3])
+                named = (f"{each['path']}: " if each["path"] else "" for each in errors)
+                detail = "; ".join(
+                    f"{path}{each['message']}" for path, each in zip(named, errors[:3], strict=False)
+                )
                 return answer(INVALID, request, detail=detail, errors=errors)
             case HTTPException():
                 status = HTTPStatus(error.status_code)
-                problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers)
+                told = dict(error.headers or {})
+                if status == HTTPStatus.METHOD_NOT_ALLOWED:
+                    told["Allow"] = _allowed(request)
+                problem = Problem(status, status.phrase.lower().replace(" ", "-"), status.phrase, told)
                 return answer(problem, request, detail=str(error.detail))
             case TooManyRequests():
                 headers = {"Retry-After": str(error.retry_after_seconds)}
@@ -168,6 +181,17 @@ def tell_problems(app: FastAPI) -> None:
 
     for kind in (RequestValidationError, HTTPException, AmrsError):
         app.add_exception_handler(kind, tell)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods that the path knows; Starlette names those of the first route alone."""
+    routes = request.app.router.routes
+    known = (
+        method
+        for method in HTTPMethod
+        if any(route.matches({**request.scope, "method": method.value})[0] is Match.FULL for route in routes)
+    )
+    return ", ".join(method.value for method in known)
 
 
 def _places_of(error: AmrsError) -> list[dict[str, str]] | None:

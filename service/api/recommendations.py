@@ -18,6 +18,7 @@ from service.api.bodies import (
     SongView,
 )
 from service.api.dependencies import ListenerDep, PartsDep, needs
+from service.api.document import CONFLICTS
 from service.api.fields import Id, RecommendationId
 from service.api.strict import StrictRoute
 from service.api.why import DecisionView, explain
@@ -40,7 +41,7 @@ router = APIRouter(
 RecommendationIdPath = Annotated[RecommendationId, Path()]
 
 
-@router.post("/sessions/{session_id}/recommendations", response_model=RecommendationsView)
+@router.post("/sessions/{session_id}/recommendations", response_model=RecommendationsView, responses=CONFLICTS)
 async def recommend(
     session_id: Annotated[Id, Path()], body: RecommendBody, listener: ListenerDep, parts: PartsDep
 ) -> Response:
@@ -134,7 +135,7 @@ async def why(recommendation_id: RecommendationIdPath, listener: ListenerDep, pa
     return explain(recommendation_id, recorded, parts.live.song_id_of)
 
 
-@router.post("/recommendations/{recommendation_id}/feedback")
+@router.post("/recommendations/{recommendation_id}/feedback", responses=CONFLICTS)
 async def take_feedback(
     recommendation_id: RecommendationIdPath, body: FeedbackBody, listener: ListenerDep, parts: PartsDep
 ) -> AcknowledgedView:

@@ -8,6 +8,7 @@ from models.listening import Mode, Population
 from service.access.caller import Scope
 from service.api.bodies import EndedView, EndSessionBody, ModeBody, ModeView, StartedView, StartSessionBody
 from service.api.dependencies import ListenerDep, PartsDep, needs
+from service.api.document import CONFLICTS
 from service.api.fields import Id, to_affect
 from service.api.strict import StrictRoute
 from service.journal.sessions import ChangeMode, EndSession, StartSession
@@ -22,7 +23,7 @@ router = APIRouter(
 SessionId = Annotated[Id, Path()]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=CONFLICTS)
 async def start_session(body: StartSessionBody, listener: ListenerDep, parts: PartsDep) -> StartedView:
     """Begin a session; one still open ends first, without a report."""
     context = {name: value for name, value in body.context.items() if value is not None}
@@ -49,7 +50,7 @@ async def start_session(body: StartSessionBody, listener: ListenerDep, parts: Pa
     )
 
 
-@router.post("/{session_id}/mode")
+@router.post("/{session_id}/mode", responses=CONFLICTS)
 async def change_mode(session_id: SessionId, body: ModeBody, listener: ListenerDep, parts: PartsDep) -> ModeView:
     """Ask for another mode from here on."""
     written = await parts.record(mode_command(body, session_id, listener, parts))
@@ -61,7 +62,7 @@ async def change_mode(session_id: SessionId, body: ModeBody, listener: ListenerD
     )
 
 
-@router.post("/{session_id}/end")
+@router.post("/{session_id}/end", responses=CONFLICTS)
 async def end_session(
     session_id: SessionId, body: EndSessionBody, listener: ListenerDep, parts: PartsDep
 ) -> EndedView:

@@ -1,5 +1,6 @@
 """A listener's history as pages, newest play first."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -11,6 +12,9 @@ from service.errors import UnknownListener
 from service.journal.events import Report
 from service.journal.tables import listeners, plays, recommendations, sessions, songs
 from service.listener import ListenerKey
+
+CURSOR_PATTERN: Final = r"^[0-9]{1,18}\.[0-9]{1,9}$"
+"""A session's number and a position: as many digits as columns of these types hold."""
 
 
 class HistorySession(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +103,9 @@ def read_history(sql: Connection, listener: ListenerKey, *, limit: int, before: 
 
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
-    session_number, dot, position = cursor.partition(".")
-    digits = session_number.isascii() and session_number.isdigit() and position.isascii() and position.isdigit()
-    if not dot or not digits or len(cursor) > 32:
+    if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise DataError(f"before: expected the cursor a page of history gave, got {cursor!r}")
+    session_number, _, position = cursor.partition(".")
     return int(session_number), int(position)
 
 

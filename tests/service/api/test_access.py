@@ -26,7 +26,7 @@ def declared() -> dict[tuple[str, str], frozenset[Scope]]:
     for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
         needs = [each.call for each in route.dependant.dependencies if isinstance(each.call, Needs)]
         scopes = frozenset.intersection(*(each.scopes for each in needs)) if needs else frozenset()
-        found |= {(method, route.path): scopes for method in route.methods}
+        found |= {(method, route.path_format): scopes for method in route.methods}
     assert {path for _, path in found} == set(app.openapi()["paths"])
     return found
 

@@ -46,7 +46,19 @@ END = f"{SESSIONS}/s-1/end"
 MODE = f"{SESSIONS}/s-1/mode"
 EVENTS = "/v1/listeners/l-1/events"
 
+TOLD = {"type": "feedback", "event_id": "e-1", "recommendation_id": "r"}
+
 TABLE = {
+    "a field of an offline event": invalid(
+        {"events": [TOLD | {"rating": 7}]},
+        ("events.0.rating", "expected 1 (like) or 0 (dislike), got 7"),
+        path=EVENTS,
+    ),
+    "an offline event that says nothing": invalid(
+        {"events": [TOLD]},
+        ("events.0", "expected played_seconds, engagement or rating, got none of them"),
+        path=EVENTS,
+    ),
     "not JSON": malformed(b"session"),
     "nothing at all": malformed(b""),
     "cut off": malformed(b'{"session_id": "s-2"'),
