@@ -13,7 +13,7 @@ from models.log import EmbeddingSpace, refuse_occupied, write_log
 from models.repository import Repository
 from service.access.caller import Scope
 from service.access.secrets import digest_of, make_key, spell
-from service.clock import Instant, system_clock
+from service.clock import system_clock
 from service.health import BundleHealth, read_health
 from service.journal.audit import Act, NoteAct, read_acts
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
@@ -237,18 +237,6 @@ def export_log(settings: Settings, out: Path) -> Exported:
     exported = run_on_journal(settings, export)
     write_log(exported.log, out)
     return exported
-
-
-async def promote(
-    journal: Journal, repository: Repository, version: str, *, at: Instant, actor: str
-) -> BundleRecord:
-    """Verify a bundle's files, register it, and make it live.
-
-    Raises:
-        UnknownBundle: the repository holds none of this version.
-        BundleError, GateError, CatalogueGap: it may not go live.
-    """
-    return await Staging(journal=journal, repository=repository).stage(version, "live", at=at, actor=actor)
 
 
 def reinstate_song(settings: Settings, song_id: str) -> None:

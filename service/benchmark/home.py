@@ -24,8 +24,8 @@ from service.journal.bundles import BundleRecord, live_bundle
 from service.journal.journal import open_journal
 from service.journal.migrate import upgrade
 from service.journal.songs import ImportSongs, SongRecord, read_catalogue
-from service.operations import promote
 from service.settings import Settings
+from service.staging import Staging
 
 ACTOR = "benchmark"
 _SHIFT = 0.05
@@ -72,7 +72,7 @@ async def _furnish(deployment: Settings, home: Settings, song_count: int) -> Non
     async with open_journal(home.database_url) as journal:
         spaces = {live.embedding_space: embeddings}
         await journal.administer(ImportSongs(songs=songs, embeddings=spaces, at=at, actor=ACTOR))
-        await promote(journal, repository, live.version, at=at, actor=ACTOR)
+        await Staging(journal=journal, repository=repository).stage(live.version, "live", at=at, actor=ACTOR)
 
 
 def _as_many(catalogue: Catalogue, space: str, song_count: int) -> tuple[list[SongRecord], Float[ndarray, "N E"]]:

@@ -7,8 +7,8 @@ from models.repository import Repository
 from service.clock import system_clock
 from service.journal.journal import open_journal
 from service.journal.songs import ImportSongs, SongRecord
-from service.operations import promote
 from service.settings import Settings
+from service.staging import Staging
 from tests.bundles import SPACE, make_embeddings, make_songs
 
 SECRET = "a secret of thirty-two characters"
@@ -33,8 +33,7 @@ def furnish(settings: Settings, repository: Repository, version: str | None = No
                 songs=records, embeddings={SPACE.name: make_embeddings()}, at=system_clock(), actor="tests"
             )
             await journal.administer(songs)
-            await promote(
-                journal, repository, version or repository.versions()[-1], at=system_clock(), actor="tests"
-            )
+            staging = Staging(journal=journal, repository=repository)
+            await staging.stage(version or repository.versions()[-1], "live", at=system_clock(), actor="tests")
 
     asyncio.run(act())
