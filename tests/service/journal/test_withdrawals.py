@@ -139,7 +139,7 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
         write(engine, start(listener=listener))
     answered: dict[str, float] = {}
     given: list[tuple[str, float]] = []
-    stopped = Event()
+    stopped, under_way = Event(), Event()
 
     def give(listener: ListenerKey, seed: int) -> None:
         rng, mine, sequence = np.random.default_rng(seed), open_writer(database_url), 1
@@ -155,6 +155,7 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
                 continue
             sequence += 1
             given.append((song, asked))
+            under_way.set()
         mine.dispose()
 
     giving = [
@@ -162,6 +163,7 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
         for seed, listener in enumerate(listeners)
     ]
     try:
+        assert under_way.wait(20)
         for number in np.random.default_rng(9).permutation(10):
             withdraw(another, f"song-{number}")
             answered[f"song-{number}"] = monotonic()
@@ -170,5 +172,4 @@ def test_recordings_and_withdrawals_at_once_keep_the_law(
     for each in giving:
         each.result(20)
 
-    assert given
     assert [song for song, asked in given if asked > answered[song]] == []
