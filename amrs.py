@@ -534,11 +534,12 @@ def serve() -> None:
 def bench_serve(
     database_url: Annotated[str | None, typer.Option(help="Where to write; by default a new SQLite file.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Medians are taken over them.")] = 5,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the service.")] = 1,
 ) -> None:
     """Cycles per second (a recommendation and its feedback, both committed) beside a bare FastAPI program's."""
     from service.benchmark import serve
 
-    config = serve.BenchmarkConfig(round_count=rounds)
+    config = serve.BenchmarkConfig(round_count=rounds, worker_count=workers)
     serve.bench_serve(settings(), config, database_url=database_url, console=terminal())
 
 

@@ -7,8 +7,8 @@ records").
 Legend: K candidates · M ensemble members · R songs offered lately
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +28,8 @@ from models.guardrails import (
     Standing,
     guard_and_choose,
     limit_columns,
+    side_by_side,
+    stacked,
 )
 from models.listening import NO_SONG, Mode
 
@@ -71,50 +73,114 @@ class Decision:
     """The chosen song's place among the last trial's candidates; `NO_SONG` if none was chosen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Moment:
+    """One listener, when a song is to be chosen: what a decision rests on before there are candidates."""
+
+    mode: Mode
+    history_length: int
+    estimate_source: str
+    standing: Standing
+    """Of a batch of one."""
+    limits: Limits
+    snapshot: ExposureSnapshot
+
+
+Rungs = Iterable[tuple[Rung, Callable[[Sequence[int]], Sequence[Candidates]]]]
+"""The ladder, widest first. Each rung is asked for the candidates of the moments that reached it, by their places,
+and only then; it gives one batch of one for each."""
+
+
 def decide(
-    rungs: Iterable[tuple[Rung, Callable[[], Candidates]]],
-    *,
-    bundle: str,
-    mode: Mode,
-    history_length: int,
-    estimate_source: str,
-    standing: Standing,
-    limits: Limits,
-    decoder: Decoder,
-    snapshot: ExposureSnapshot,
-) -> tuple[Decision, tuple[Choice, ...]]:
-    """Walk the fallback ladder for one listener; return the decision and what each rung tried made of it.
+    moments: Sequence[Moment], rungs: Rungs, *, bundle: str, decoder: Decoder
+) -> list[tuple[Decision, tuple[Choice, ...]]]:
+    """Walk the fallback ladder for several listeners side by side.
+
+    Nobody's decision depends on who else is there, to the last bit: they share the calls, not the numbers.
 
     Args:
-        rungs: the ladder, widest first; candidates are asked for only when their rung is reached.
-        standing: of a batch of one.
+        moments: of the listeners.
+        rungs: the ladder.
+        bundle: the version of the bundle whose models speak.
+        decoder: the bundle's.
+
+    Returns:
+        For each moment the decision, and what each rung that was tried made of it.
     """
-    decision = Decision(
-        bundle=bundle,
-        mode=mode.label,
-        history_length=history_length,
-        estimate_source=estimate_source,
-        standing=standing,
-        limits=limits,
-        decoder=decoder,
-        snapshot_id=snapshot.snapshot_id,
-        coverage=snapshot.coverage,
-        trials=(),
-        rung=Rung.SILENCE,
-        song=NO_SONG,
-        place=NO_SONG,
-    )
-    trials: list[Trial] = []
-    choices: list[Choice] = []
+    walks = [_Walk(moment) for moment in moments]
+    waiting = list(range(len(walks)))
     for rung, candidates_of in rungs:
-        candidates = candidates_of()
-        trials.append(Trial(rung=rung, candidates=candidates, shown=snapshot.counts_of(candidates.song)))
-        choices.append(_choice(decision, trials[-1]))
-        place = int(choices[-1].chosen[0])
-        if place != NO_SONG:
-            decision = replace(decision, rung=rung, song=int(candidates.song[0, place]), place=place)
+        if not waiting:
             break
-    return replace(decision, trials=tuple(trials)), tuple(choices)
+        for place, candidates in zip(waiting, candidates_of(waiting), strict=True):
+            shown = moments[place].snapshot.counts_of(candidates.song)
+            walks[place].trials.append(Trial(rung=rung, candidates=candidates, shown=shown))
+        for alike in _alike([walks[place] for place in waiting]):
+            for walk, choice in zip(alike, _choices(alike, decoder), strict=True):
+                walk.choices.append(choice)
+        waiting = [place for place in waiting if walks[place].place == NO_SONG]
+    return [(walk.decision(bundle, decoder), tuple(walk.choices)) for walk in walks]
+
+
+class _Walk:
+    """One listener's way down the ladder."""
+
+    def __init__(self, moment: Moment) -> None:
+        self.moment = moment
+        self.trials: list[Trial] = []
+        self.choices: list[Choice] = []
+
+    @property
+    def place(self) -> int:
+        """The place of the song that the last rung chose; `NO_SONG` if it chose none."""
+        return int(self.choices[-1].chosen[0]) if self.choices else NO_SONG
+
+    def decision(self, bundle: str, decoder: Decoder) -> Decision:
+        """Return the decision, the walk being over."""
+        moment, place = self.moment, self.place
+        last = self.trials[-1] if place != NO_SONG else None
+        return Decision(
+            bundle=bundle,
+            mode=moment.mode.label,
+            history_length=moment.history_length,
+            estimate_source=moment.estimate_source,
+            standing=moment.standing,
+            limits=moment.limits,
+            decoder=decoder,
+            snapshot_id=moment.snapshot.snapshot_id,
+            coverage=moment.snapshot.coverage,
+            trials=tuple(self.trials),
+            rung=last.rung if last else Rung.SILENCE,
+            song=int(last.candidates.song[0, place]) if last else NO_SONG,
+            place=place,
+        )
+
+
+def _alike(walks: Sequence[_Walk]) -> list[list[_Walk]]:
+    """Return the walks in groups whose candidates fit into one batch as they are.
+
+    Candidates are never padded: a sum over a padded row might differ in its last bit from that over the row alone.
+    """
+    groups: dict[tuple[int, ...], list[_Walk]] = {}
+    for walk in walks:
+        groups.setdefault(walk.trials[-1].candidates.predicted.shape, []).append(walk)
+    return list(groups.values())
+
+
+def _choices(walks: Sequence[_Walk], decoder: Decoder) -> list[Choice]:
+    """Return what the guardrails make of the rung that some walks have just reached."""
+    trials, moments = [walk.trials[-1] for walk in walks], [walk.moment for walk in walks]
+    together = guard_and_choose(
+        stacked([trial.candidates for trial in trials]),
+        side_by_side([moment.standing for moment in moments]),
+        limit_columns([moment.limits for moment in moments]),
+        rung=trials[0].rung,
+        decoder=decoder,
+        mode=np.array([moment.mode for moment in moments], np.int64),
+        shown=np.concatenate([trial.shown for trial in trials]),
+        coverage=np.array([moment.snapshot.coverage for moment in moments]),
+    )
+    return [together.of(place) for place in range(len(walks))]
 
 
 def replay(decision: Decision) -> tuple[Rung, int, list[Choice]]:
@@ -132,7 +198,7 @@ def replay(decision: Decision) -> tuple[Rung, int, list[Choice]]:
 
 
 def _choice(decision: Decision, trial: Trial) -> Choice:
-    """Return what the guardrails make of one rung; taking a decision and taking it again both ask here."""
+    """Return what the guardrails make of one recorded rung."""
     return guard_and_choose(
         trial.candidates,
         decision.standing,

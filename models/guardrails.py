@@ -14,6 +14,7 @@ is the anchor of the envelope (docs/decisions/guardrail-limits.md).
 Legend: B listeners · K candidates · M ensemble members · R songs offered lately · last axis 2: valence, arousal
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntFlag, StrEnum
 from hashlib import sha256
@@ -219,6 +220,41 @@ class Candidates:
     """From the song's embedding to its nearest training song."""
 
 
+_CANDIDATE_COLUMNS: Final = tuple(field.name for field in fields(Candidates))
+
+
+def stacked(batches: Sequence[Candidates]) -> Candidates:
+    """Return the candidates of several batches as one; all have as many candidates and members."""
+    if len(batches) == 1:
+        return batches[0]
+    return Candidates(
+        **{name: np.concatenate([getattr(each, name) for each in batches]) for name in _CANDIDATE_COLUMNS}
+    )
+
+
+def side_by_side(standings: Sequence[Standing]) -> Standing:
+    """Return standings, each a batch of one, as one batch; `NO_SONG` fills up the songs offered lately."""
+    if len(standings) == 1:
+        return standings[0]
+    width = max(each.recent_song.shape[1] for each in standings)
+
+    def filled(name: str, nothing: float) -> ndarray:
+        columns = [getattr(each, name)[0] for each in standings]
+        table = np.full((len(columns), width), nothing, columns[0].dtype)
+        for row, column in zip(table, columns, strict=True):
+            row[: len(column)] = column
+        return table
+
+    return Standing(
+        estimate=np.concatenate([each.estimate for each in standings]),
+        anchor=np.concatenate([each.anchor for each in standings]),
+        reported=np.concatenate([each.reported for each in standings]),
+        recent_song=filled("recent_song", float(NO_SONG)),
+        recent_artist=filled("recent_artist", float(NO_SONG)),
+        recent_hours=filled("recent_hours", np.nan),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Steps:
     """What each candidate would do to the affect estimate; last axis valence, arousal."""
@@ -306,6 +342,17 @@ class Choice:
     steps: Steps
     dealt: Float[ndarray, "B K"]
     """The policy's scores in the decoder's order: the highest allowed one was chosen, near ties aside."""
+
+    def of(self, listener: int) -> "Choice":
+        """Return what was made of one listener's candidates, as a batch of one."""
+        own = slice(listener, listener + 1)
+        steps = self.steps
+        return Choice(
+            chosen=self.chosen[own],
+            forbidden=self.forbidden[own],
+            steps=Steps(estimate=steps.estimate[own], step=steps.step[own], spread=steps.spread[own]),
+            dealt=self.dealt[own],
+        )
 
 
 def guard_and_choose(

@@ -28,6 +28,7 @@ from service.memory.listeners import Listeners
 from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
 from service.readiness import Readiness
 from service.recommend.answering import Answering
+from service.recommend.choosing import open_choosing
 from service.recommend.exposures import open_exposures
 from service.recommend.road import Road
 from service.recommend.shadow import open_shadow
@@ -133,9 +134,11 @@ async def open_parts(
         drift = DriftWatch(journal, live, repository, metrics.models, clock, bundles.replica)
         await stack.enter_async_context(watching_drift(drift))
         shadow = await stack.enter_async_context(open_shadow(live, tally, metrics.models))
+        answering = Answering(live=live, roster=roster, tally=tally, metrics=metrics.models)
+        choosing = await stack.enter_async_context(open_choosing(answering, metrics))
         road = Road(
             listeners=listeners,
-            answering=Answering(live=live, roster=roster, tally=tally, metrics=metrics.models),
+            choosing=choosing,
             shadow=shadow,
             exposures=exposures,
             signer=signer,

@@ -38,10 +38,13 @@ class StartUpView(Outgoing):
 
 @router.get("/healthz", responses={503: {"model": AliveView}})
 async def alive(parts: OpenPartsDep, response: Response) -> AliveView:
-    """Say that the process answers and can still write: where it cannot, only another process can help."""
+    """Say that the process answers, and can still choose and write: else only another process can help."""
     if not parts.journal.is_writing:
         response.status_code = 503
         return AliveView(status="the journal's writer has died")
+    if not parts.road.choosing.is_alive:
+        response.status_code = 503
+        return AliveView(status="the thread that chooses songs has died")
     return AliveView(status="alive")
 
 

@@ -1,20 +1,23 @@
-"""Which bundle answers a request, and what is counted of it.
+"""Which bundle answers a question, and what is counted of it.
 
-The canary bundle answers the listeners enrolled for it, the live one everybody else. Where the canary bundle's
-models fail, the live one answers after all; where the live one's do, the request is refused, to be sent again.
-Both are counted, and enough of them lead back to the bundle before (`service.journal.returns`).
+The canary bundle answers the listeners enrolled for it, the live one everybody else. Questions of one bundle are
+answered together; where its models fail, each is asked again alone, so that one question harms no other. Where the
+canary bundle's models fail, the live one answers after all; where the live one's do, the request is refused, to be
+sent again. Both are counted, and enough of them lead back to the bundle before (`service.journal.returns`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from traceback import format_exception
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from models.errors import Unavailable
+from models.exposure import ExposureSnapshot
 from models.guardrails import Rung
-from models.listening import Population
+from models.listening import Mode, Population
+from service.clock import SECOND, Instant
 from service.errors import ModelsFailed
 from service.journal.returns import ERROR, FALLBACK
 from service.listener import ListenerKey
@@ -22,7 +25,9 @@ from service.live.canary import CanaryRoster
 from service.live.engine import Engine
 from service.live.live import Live, Loaded
 from service.live.tally import Tally
-from service.recommend.recommend import Recommended
+from service.memory.state import ListenerState, OpenSession
+from service.recommend.recommend import Question, Recommended, recommend_all
+from service.recommend.remember import view_of
 from service.telemetry.model_metrics import ModelMetrics
 
 OWN_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
@@ -30,59 +35,108 @@ OWN_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
 
 _FRAMES: Final = 4
 
-Result = TypeVar("Result")
-
 _log = structlog.get_logger("amrs.recommend")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inquiry:
+    """A listener as memory has them, and what they are to be given: whichever bundle will read it."""
+
+    listener: ListenerKey
+    state: ListenerState
+    opened: OpenSession
+    snapshot: ExposureSnapshot
+    at: Instant
+    count: int
+    exclude: tuple[str, ...]
+
+    @property
+    def mode(self) -> Mode:
+        """The mode now in force."""
+        return Mode(self.opened.mode)
+
+    def read_by(self, engine: Engine) -> Question:
+        """Return the question as a bundle reads it."""
+        return Question(
+            view=view_of(self.state, self.opened, engine.bundle.manifest.context),
+            snapshot=self.snapshot,
+            now=self.at / SECOND,
+            count=self.count,
+            exclude=self.exclude,
+        )
+
+
+Answered = tuple[Engine, Recommended]
+"""An answer, and the engine that gave it, one and the same for the whole inquiry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """Puts requests to the bundle that is to answer them."""
+    """Puts inquiries to the bundles that are to answer them."""
 
     live: Live
     roster: CanaryRoster
     tally: Tally
     metrics: ModelMetrics
 
-    def ask(
-        self, listener: ListenerKey, population: Population, question: Callable[[Engine], Result]
-    ) -> tuple[Engine, Result]:
-        """Return the engine that answered, one and the same for the whole request, and its answer.
+    def ask(self, inquiries: Sequence[Inquiry]) -> list[Answered | Exception]:
+        """Return each inquiry's answer, or why there is none.
 
-        Raises:
-            Unavailable: no bundle is live.
-            ModelsFailed: the live bundle's models raised something; what it was is logged.
+        `Unavailable`: no bundle is live. `ModelsFailed`: the live bundle's models raised something; what it was is
+        logged.
         """
         loaded = self.live.loaded
-        for engine in self._in_turn(loaded, listener, population):
-            role = "live" if engine is loaded.current else "canary"
-            self.metrics.requests.labels(role).inc()
-            try:
-                answer = question(engine)
-            except Exception as problem:
-                self.metrics.errors.labels(role).inc()
-                self._count(loaded, engine, ERROR, 1.0)
-                trace = "".join(format_exception(problem, limit=-_FRAMES, chain=False))  # never local variables
-                _log.error("a bundle's models failed", version=engine.bundle.version, role=role, exception=trace)
-                if engine is loaded.current:
-                    raise ModelsFailed(f"bundle {engine.bundle.version!r} could not make a choice") from problem
-            else:
-                self._count(loaded, engine, ERROR, 0.0)
-                return engine, answer
-        raise Unavailable("no bundle is live")
-
-    def count_choices(self, engine: Engine, recommended: Recommended) -> None:
-        """Count for how many choices a bundle fell back."""
-        loaded = self.live.loaded
-        outcomes = [*recommended.songs, *([recommended.refusal] if recommended.refusal else [])]
-        for outcome in outcomes:
-            self._count(loaded, engine, FALLBACK, float(outcome.decision.rung not in OWN_RUNGS))
-
-    def _in_turn(self, loaded: Loaded, listener: ListenerKey, population: Population) -> Iterator[Engine]:
-        if loaded.canary is not None and self.roster.admits(listener, population):
-            yield loaded.canary
+        outcomes: list[Answered | Exception] = [Unavailable("no bundle is live") for _ in inquiries]
+        if loaded.canary is not None:
+            admitted = [place for place, each in enumerate(inquiries) if self._is_admitted(each)]
+            self._put(loaded, loaded.canary, inquiries, admitted, outcomes)
         if loaded.current is not None:
-            yield loaded.current
+            left = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
+            self._put(loaded, loaded.current, inquiries, left, outcomes)
+        return outcomes
+
+    def _is_admitted(self, inquiry: Inquiry) -> bool:
+        return self.roster.admits(inquiry.listener, Population(inquiry.state.population))
+
+    def _put(
+        self,
+        loaded: Loaded,
+        engine: Engine,
+        inquiries: Sequence[Inquiry],
+        places: Sequence[int],
+        outcomes: list[Answered | Exception],
+    ) -> None:
+        """Put the inquiries at some places to one engine, and its outcomes in theirs."""
+        if not places:
+            return
+        role = "live" if engine is loaded.current else "canary"
+        self.metrics.requests.labels(role).inc(len(places))
+        try:
+            answers = recommend_all(engine, [inquiries[place].read_by(engine) for place in places])
+        except Exception:  # noqa: BLE001  whosever it was, it must not harm the others
+            for place in places:
+                outcomes[place] = self._alone(loaded, engine, role, inquiries[place])
+        else:
+            for place, answer in zip(places, answers, strict=True):
+                outcomes[place] = self._answered(loaded, engine, answer)
+
+    def _alone(self, loaded: Loaded, engine: Engine, role: str, inquiry: Inquiry) -> Answered | Exception:
+        try:
+            (answer,) = recommend_all(engine, [inquiry.read_by(engine)])
+        except Exception as problem:  # noqa: BLE001  the one who waits raises it
+            self.metrics.errors.labels(role).inc()
+            self._count(loaded, engine, ERROR, 1.0)
+            trace = "".join(format_exception(problem, limit=-_FRAMES, chain=False))  # never local variables
+            _log.error("a bundle's models failed", version=engine.bundle.version, role=role, exception=trace)
+            return ModelsFailed(f"bundle {engine.bundle.version!r} could not make a choice")
+        return self._answered(loaded, engine, answer)
+
+    def _answered(self, loaded: Loaded, engine: Engine, answer: Recommended) -> Answered:
+        """Count that a bundle answered, and for how many choices it fell back."""
+        self._count(loaded, engine, ERROR, 0.0)
+        for outcome in answer.outcomes:
+            self._count(loaded, engine, FALLBACK, float(outcome.decision.rung not in OWN_RUNGS))
+        return engine, answer
 
     def _count(self, loaded: Loaded, engine: Engine, measure: str, total: float) -> None:
         version = engine.bundle.version

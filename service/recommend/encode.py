@@ -1,42 +1,44 @@
-"""Encode: a history becomes the policy's query and the world models' states.
+"""Encode: histories become the policy's queries and the world models' states, many listeners at a time.
 
-Legend: M members · D width · Q width of a query
+Legend: B listeners · M members · D width · Q width of a query
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from models.catalogue import gather
-from models.listening import NO_SONG, Listening
+from models.listening import NO_SONG, Listening, concatenate
 from models.tokens import tokenise
 from service.live.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Encoded:
-    """What the networks make of one history."""
+    """What the networks make of histories."""
 
-    query: Float[ndarray, " Q"]
-    state: Float[ndarray, "1 M D"]
+    query: Float[ndarray, "B Q"]
+    state: Float[ndarray, "B M D"]
     """After everything that happened."""
-    previous_state: Float[ndarray, "1 M D"]
+    previous_state: Float[ndarray, "B M D"]
     """Before the last play."""
-    last_row: int
+    last_row: Int[ndarray, " B"]
     """The catalogue row of the last play's song; `NO_SONG` if that song is unknown or nothing was played yet."""
 
 
-def encode(engine: Engine, listening: Listening) -> Encoded:
-    """Return the bundle's reading of one listener's history."""
+def encode(engine: Engine, histories: Sequence[Listening]) -> Encoded:
+    """Return the bundle's reading of one listener's history each."""
     manifest = engine.bundle.manifest
-    tokens = tokenise(listening, manifest.context).latest(manifest.lookback)
-    rows = engine.catalogue.rows(tokens.song)  # (1, L)
+    together = histories[0] if len(histories) == 1 else concatenate(list(histories))
+    tokens = tokenise(together, manifest.context).latest(manifest.lookback)
+    rows = engine.catalogue.rows(tokens.song)  # (B, L)
     state, previous_state = engine.graphs.world(gather(engine.vectors.world_token, rows), tokens)
     query = engine.graphs.policy(gather(engine.vectors.policy_token, rows), tokens)
-    return Encoded(
-        query=query[0],
-        state=state,
-        previous_state=previous_state,
-        last_row=int(rows[0, -1]) if rows.size else NO_SONG,
-    )
+    if rows.size:
+        last_row = rows[np.arange(len(rows)), np.maximum(tokens.length - 1, 0)]
+    else:
+        last_row = np.full(len(rows), NO_SONG)
+    return Encoded(query=query, state=state, previous_state=previous_state, last_row=last_row)

@@ -1,11 +1,16 @@
-"""The fallback ladder, widest rung first: each gives its candidates only when the one before allowed nothing."""
+"""The fallback ladder, widest rung first: each is for those alone whom the one before allowed nothing.
 
-from collections.abc import Callable, Iterator
+Legend: B listeners · K candidates
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
+from models.decision import Rungs
 from models.guardrails import WIDER, Candidates, Rung
 from models.listening import NO_SONG
 from service.live.engine import Engine
@@ -16,41 +21,52 @@ from service.recommend.stopwatch import Stopwatch
 from service.recommend.view import View
 
 
-def ladder(
-    engine: Engine, view: View, encoded: Encoded, excluded: Int[ndarray, " n"], watch: Stopwatch
-) -> Iterator[tuple[Rung, Callable[[], Candidates]]]:
-    """Yield the rungs. On the last two people chose songs and order, and a song's score is minus its place."""
-    proposed = engine.bundle.manifest.candidate_count
-    yield Rung.POLICY, lambda: _nearest(engine, view, encoded, excluded, proposed, watch)
-    yield Rung.WIDER, lambda: _nearest(engine, view, encoded, excluded, WIDER * proposed, watch)
-    yield Rung.KNOWN_SAFE, lambda: _listed(engine, view, encoded, excluded, _known_safe(engine, view), watch)
-    yield Rung.APPROVED, lambda: _listed(engine, view, encoded, excluded, engine.approved[view.mode], watch)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ladder:
+    """The rungs for B listeners; the places asked for are theirs."""
 
+    engine: Engine
+    views: Sequence[View]
+    encoded: Encoded
+    excluded: Sequence[Int[ndarray, " n"]]
+    """Catalogue rows that must not be among a listener's candidates."""
+    watch: Stopwatch
 
-def _nearest(
-    engine: Engine, view: View, encoded: Encoded, excluded: Int[ndarray, " n"], count: int, watch: Stopwatch
-) -> Candidates:
-    with watch("match"):
-        rows, scores = match(engine, encoded.query, count, excluded)
-    with watch("predict"):
-        return candidates(engine, encoded, rows, scores, view.blocks)
+    def rungs(self) -> Rungs:
+        """Yield the rungs. On the last two people chose songs and order, and a song's score is minus its place."""
+        proposed = self.engine.bundle.manifest.candidate_count
+        yield Rung.POLICY, lambda places: self._nearest(places, proposed)
+        yield Rung.WIDER, lambda places: self._nearest(places, WIDER * proposed)
+        yield Rung.KNOWN_SAFE, lambda places: self._listed(places, [self._known_safe(place) for place in places])
+        yield Rung.APPROVED, lambda places: self._listed(places, [self._approved(place) for place in places])
 
+    def _nearest(self, places: Sequence[int], count: int) -> list[Candidates]:
+        with self.watch("match"):
+            found = [
+                match(self.engine, self.encoded.query[place], count, self.excluded[place]) for place in places
+            ]
+        return self._candidates(places, [rows for rows, _ in found], [scores for _, scores in found])
 
-def _listed(
-    engine: Engine,
-    view: View,
-    encoded: Encoded,
-    excluded: Int[ndarray, " n"],
-    listed: Int[ndarray, " l"],
-    watch: Stopwatch,
-) -> Candidates:
-    with watch("match"):
-        rows = listed[np.isin(listed, excluded, invert=True)][: engine.bundle.manifest.candidate_count]
-        scores = -np.arange(len(rows), dtype=np.float32)
-    with watch("predict"):
-        return candidates(engine, encoded, rows, scores, view.blocks)
+    def _listed(self, places: Sequence[int], listed: Sequence[Int[ndarray, " l"]]) -> list[Candidates]:
+        most = self.engine.bundle.manifest.candidate_count
+        with self.watch("match"):
+            kept = [
+                rows[np.isin(rows, self.excluded[place], invert=True)][:most]
+                for place, rows in zip(places, listed, strict=True)
+            ]
+            scores = [-np.arange(len(rows), dtype=np.float32) for rows in kept]
+        return self._candidates(places, kept, scores)
 
+    def _candidates(
+        self, places: Sequence[int], rows: Sequence[Int[ndarray, " K"]], scores: Sequence[Float[ndarray, " K"]]
+    ) -> list[Candidates]:
+        with self.watch("predict"):
+            blocks = [self.views[place].blocks for place in places]
+            return candidates(self.engine, self.encoded.state[list(places)], rows, scores, blocks)
 
-def _known_safe(engine: Engine, view: View) -> Int[ndarray, " n"]:
-    rows = engine.catalogue.rows(view.known_safe())
-    return rows[rows != NO_SONG]
+    def _known_safe(self, place: int) -> Int[ndarray, " n"]:
+        rows = self.engine.catalogue.rows(self.views[place].known_safe())
+        return rows[rows != NO_SONG]
+
+    def _approved(self, place: int) -> Int[ndarray, " n"]:
+        return self.engine.approved[self.views[place].mode]

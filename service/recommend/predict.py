@@ -1,6 +1,6 @@
 """Predict: the four signals each world model expects of each song, and intervals for what goes to the wire.
 
-Legend: M members · K songs
+Legend: B listeners · M members · K songs
 """
 
 from dataclasses import dataclass
@@ -39,11 +39,13 @@ class Prediction:
     """Whether intervals are calibrated for this step; if not, they are the widest there are."""
 
 
-def predict(engine: Engine, state: Float[ndarray, "1 M D"], rows: Int[ndarray, " K"]) -> Float[ndarray, "1 M K 4"]:
+def predict(
+    engine: Engine, state: Float[ndarray, "B M D"], rows: Int[ndarray, "B K"]
+) -> Float[ndarray, "B M K 4"]:
     """Return each member's prediction of each song; NaN for a song without an embedding."""
-    if not len(rows):
-        return np.zeros((1, state.shape[1], 0, len(SIGNALS)), np.float32)
-    return engine.graphs.head(state, gather(engine.vectors.head_hidden, rows)[None])
+    if not rows.size:
+        return np.zeros((len(state), state.shape[1], rows.shape[1], len(SIGNALS)), np.float32)
+    return engine.graphs.head(state, gather(engine.vectors.head_hidden, rows))
 
 
 def prediction(predicted: Float[ndarray, "M 4"], calibration: Calibration, *, step: int) -> Prediction | None:

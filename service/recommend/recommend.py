@@ -4,7 +4,7 @@ The policy proposes, predictions veto, and the first allowed song in the order o
 Nothing here reads or writes anything; `remember` and `record` do, before and after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +13,16 @@ from numpy import ndarray
 
 from models.affect import Signal
 from models.catalogue import Song
-from models.decision import Decision, decide
+from models.decision import Decision, Moment, decide
 from models.exposure import ExposureSnapshot
 from models.guardrails import Choice, Rule, Rung
 from models.listening import NO_SONG, song_keys
 from service.live.engine import Engine
 from service.recommend.encode import encode
-from service.recommend.guard import limits_of, standing
-from service.recommend.ladder import ladder
+from service.recommend.guard import limits_of, standings
+from service.recommend.ladder import Ladder
 from service.recommend.predict import Prediction, prediction
-from service.recommend.stopwatch import OnLap, Stopwatch
+from service.recommend.stopwatch import Lap, Stopwatch, seconds_of
 from service.recommend.view import View
 
 
@@ -91,8 +91,34 @@ class Recommended:
     songs: tuple[Recommendation, ...]
     refusal: Refusal | None
     """The decision that found no song, where fewer songs than asked for were allowed."""
-    seconds: dict[str, float]
-    """Step of the road → seconds, over all songs."""
+    laps: tuple[Lap, ...]
+    """Each step of the road as it was gone through, over all songs, together with whoever else was answered."""
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Every decision that was taken."""
+        return self.songs if self.refusal is None else (*self.songs, self.refusal)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Step of the road → seconds."""
+        return seconds_of(self.laps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """What one listener is to be given."""
+
+    view: View
+    """One state for the whole request."""
+    snapshot: ExposureSnapshot
+    """The exposure of the population under the mode."""
+    now: float
+    """Unix seconds, UTC."""
+    count: int = 1
+    """How many songs, at least 1."""
+    exclude: Sequence[str] = ()
+    """Ids of songs that must not be among them; ids the catalogue does not hold are no matter."""
 
 
 def recommend(
@@ -103,59 +129,91 @@ def recommend(
     now: float,
     count: int = 1,
     exclude: Sequence[str] = (),
-    on_lap: OnLap | None = None,
 ) -> Recommended:
-    """Return the next songs, none of them twice; each assumes the predicted engagement of those before it.
+    """Return one listener's next songs; see `recommend_all`."""
+    return recommend_all(engine, [Question(view=view, snapshot=snapshot, now=now, count=count, exclude=exclude)])[
+        0
+    ]
+
+
+def recommend_all(engine: Engine, questions: Sequence[Question]) -> list[Recommended]:
+    """Return the next songs of several listeners, for each none of them twice.
+
+    Each song assumes the predicted engagement of those before it. Listeners share the calls of the networks and
+    the guardrails, and the seconds these take; who else is there changes a prediction by rounding at most.
 
     Args:
         engine: what is live.
-        view: of the listener; one state for the whole request.
-        snapshot: the exposure of the population under the mode.
-        now: Unix seconds, UTC.
-        count: how many songs, at least 1.
-        exclude: ids of songs that must not be among them; ids the catalogue does not hold are no matter.
-        on_lap: told of each step as it ends.
+        questions: at least one.
     """
-    watch = Stopwatch(on_lap)
-    songs: list[Recommendation] = []
-    excluded = engine.catalogue.rows(song_keys(list(exclude)))
-    excluded = excluded[excluded != NO_SONG]
-    for _ in range(count):
-        outcome = _next_song(engine, view, snapshot, excluded, now=now, watch=watch)
+    watch = Stopwatch()
+    asking = [_Asking(engine, question) for question in questions]
+    while open_ := [each for each in asking if each.wants_more]:
+        for each, outcome in zip(open_, _next_songs(engine, open_, watch), strict=True):
+            each.take(engine, outcome)
+    laps = tuple(watch.laps)
+    return [Recommended(songs=tuple(each.songs), refusal=each.refusal, laps=laps) for each in asking]
+
+
+class _Asking:
+    """A question, and what has been found for it so far."""
+
+    def __init__(self, engine: Engine, question: Question) -> None:
+        rows = engine.catalogue.rows(song_keys(list(question.exclude)))
+        self.question = question
+        self.view = question.view
+        self.excluded = rows[rows != NO_SONG]
+        self.songs: list[Recommendation] = []
+        self.refusal: Refusal | None = None
+
+    @property
+    def wants_more(self) -> bool:
+        return self.refusal is None and len(self.songs) < self.question.count
+
+    def take(self, engine: Engine, outcome: Recommendation | Refusal) -> None:
+        """Take one more song, or the reason why there is none."""
         if isinstance(outcome, Refusal):
-            return Recommended(songs=tuple(songs), refusal=outcome, seconds=watch.seconds)
-        songs.append(outcome)
-        if len(songs) < count:
-            excluded = np.append(excluded, engine.catalogue.rows(np.array([outcome.decision.song])))
-            view = _having_heard(view, outcome, now)
-    return Recommended(songs=tuple(songs), refusal=None, seconds=watch.seconds)
+            self.refusal = outcome
+            return
+        self.songs.append(outcome)
+        if self.wants_more:
+            self.excluded = np.append(self.excluded, engine.catalogue.rows(np.array([outcome.decision.song])))
+            self.view = _having_heard(self.view, outcome, self.question.now)
 
 
-def _next_song(
-    engine: Engine,
-    view: View,
-    snapshot: ExposureSnapshot,
-    excluded: Int[ndarray, " n"],
-    *,
-    now: float,
-    watch: Stopwatch,
-) -> Recommendation | Refusal:
+def _next_songs(engine: Engine, asking: Sequence[_Asking], watch: Stopwatch) -> Iterator[Recommendation | Refusal]:
+    views = [each.view for each in asking]
     with watch("encode"):
-        encoded = encode(engine, view.listening)
+        encoded = encode(engine, [view.listening for view in views])
     with watch("predict"):
-        stands, source = standing(engine, view, encoded, now=now)
+        stand = standings(engine, views, encoded, now=[each.question.now for each in asking])
+    ladder = Ladder(
+        engine=engine, views=views, encoded=encoded, excluded=[each.excluded for each in asking], watch=watch
+    )
     with watch("guard"):
-        decision, choices = decide(
-            ladder(engine, view, encoded, excluded, watch),
+        decided = decide(
+            [
+                Moment(
+                    mode=each.view.mode,
+                    history_length=each.view.listening.play_count,
+                    estimate_source=source,
+                    standing=standing,
+                    limits=limits_of(engine, each.view),
+                    snapshot=each.question.snapshot,
+                )
+                for each, (standing, source) in zip(asking, stand, strict=True)
+            ],
+            ladder.rungs(),
             bundle=engine.bundle.version,
-            mode=view.mode,
-            history_length=view.listening.play_count,
-            estimate_source=source,
-            standing=stands,
-            limits=limits_of(engine, view),
             decoder=engine.bundle.manifest.decoder,
-            snapshot=snapshot,
         )
+    for view, (decision, choices) in zip(views, decided, strict=True):
+        yield _outcome(engine, view, decision, choices)
+
+
+def _outcome(
+    engine: Engine, view: View, decision: Decision, choices: tuple[Choice, ...]
+) -> Recommendation | Refusal:
     if decision.song == NO_SONG:
         return Refusal(decision=decision, choices=choices)
     row = int(engine.catalogue.rows(np.array([decision.song]))[0])

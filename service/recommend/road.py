@@ -1,8 +1,8 @@
 """The road to the next song, on one page: remember, encode, match, predict, guard, choose, record.
 
-Only the first step and the last touch the outside. The last one commits, before anything is answered, and
-only if the choice rests on what SQL knows now: memory may be as old as it likes, it costs a second look and
-never a wrong song.
+Only the first step and the last touch the outside; what lies between is done together for whoever waits
+(`choosing`). The last one commits, before anything is answered, and only if the choice rests on what SQL knows
+now: memory may be as old as it likes, it costs a second look and never a wrong song.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,21 +13,19 @@ from typing import Final
 
 from models.decision import pack_decision
 from models.guardrails import Rung
-from models.listening import Mode, Population
-from service.clock import SECOND, Clock, Instant
+from models.listening import Mode
+from service.clock import Clock, Instant
 from service.errors import StaleCatalogue, StaleMemory
 from service.journal.command import Written
 from service.journal.recommendations import Chosen, RecordRecommendations
 from service.listener import ListenerKey
-from service.live.engine import Engine
 from service.memory.listeners import Listeners
-from service.memory.state import ListenerState, OpenSession
-from service.recommend.answering import Answering
+from service.memory.state import ListenerState
+from service.recommend.answering import Answered, Inquiry
+from service.recommend.choosing import Choosing
 from service.recommend.exposures import Exposures
-from service.recommend.recommend import Recommendation, Recommended, recommend
-from service.recommend.remember import view_of
-from service.recommend.shadow import Sample, Shadow
-from service.recommend.view import View
+from service.recommend.recommend import Recommendation, Recommended
+from service.recommend.shadow import Shadow
 from service.recommendation_id import RecommendationToken, TokenSigner
 from service.telemetry.metrics import Metrics
 from service.telemetry.spans import Spans
@@ -74,7 +72,7 @@ class Road:
     """The way of one request from a listener's id to a song on record."""
 
     listeners: Listeners
-    answering: Answering
+    choosing: Choosing
     shadow: Shadow
     exposures: Exposures
     signer: TokenSigner
@@ -89,6 +87,7 @@ class Road:
         Raises:
             NotFound, SessionEnded, IdConflict: the request cannot be met.
             Unavailable: no bundle is live, or the journal cannot commit.
+            ModelsFailed: the live bundle's models raised something.
             StaleMemory: the listener's state kept changing.
         """
         gone: tuple[str, ...] = ()
@@ -96,7 +95,9 @@ class Road:
             with self._timed("remember"):
                 state = await self._remember(asked.listener, afresh=attempt > 0)
             at = self.clock()
-            command, recommended = self._choose(asked, state, tell, at=at, gone=gone)
+            inquiry = self._inquiry(asked, state, at=at, gone=gone)
+            answered = await self._choose(inquiry) if inquiry else None
+            command = self._command(asked, tell, inquiry, answered, at=at)
             try:
                 with self._timed("record"):
                     written = await self.listeners.write_from(state, command)
@@ -107,133 +108,82 @@ class Road:
             except StaleMemory:
                 self.metrics.recomputed.inc()
                 continue
-            if recommended is not None and not written.duplicate:
-                self._count(command.mode, recommended)
-                self._show(asked, state, command.mode, recommended, at=at)
+            if inquiry and answered and not written.duplicate:
+                _, recommended = answered
+                self._count(inquiry.mode, recommended)
+                self.shadow.show(inquiry, recommended)
             return written
         raise StaleMemory(f"the state of listener {asked.listener.listener_id!r} changed {ATTEMPTS} times")
 
     async def _remember(self, listener: ListenerKey, *, afresh: bool) -> ListenerState:
         return await (self.listeners.rebuilt(listener) if afresh else self.listeners.state(listener))
 
-    def _choose(
-        self, asked: Asked, state: ListenerState, tell: Tell, *, at: Instant, gone: tuple[str, ...]
-    ) -> tuple[RecordRecommendations, Recommended | None]:
-        """Return the write that puts the choice on record, and the choice; both empty without an open session.
+    def _inquiry(
+        self, asked: Asked, state: ListenerState, *, at: Instant, gone: tuple[str, ...]
+    ) -> Inquiry | None:
+        """Return what to ask of a bundle; None without the open session that was named.
 
         `gone` are songs withdrawn since this worker last looked.
         """
         opened = state.open_at(at, idle_limit_seconds=self.idle_limit_seconds)
         if opened is None or opened.session_id != asked.session_id:
-            return self._command(asked, (), None, b"", at=at, bundle="", mode=Mode.UNSPECIFIED), None
-        engine, (view, recommended) = self.answering.ask(
-            asked.listener,
-            Population(state.population),
-            lambda engine: self._recommend(engine, asked, state, opened, at=at, gone=gone),
+            return None
+        return Inquiry(
+            listener=asked.listener,
+            state=state,
+            opened=opened,
+            snapshot=self.exposures.of(Mode(opened.mode)),
+            at=at,
+            count=asked.count,
+            exclude=(*asked.exclude, *gone),
         )
-        self.answering.count_choices(engine, recommended)
+
+    async def _choose(self, inquiry: Inquiry) -> Answered:
+        engine, recommended = await self.choosing.choose(inquiry)
         for step, seconds in recommended.seconds.items():
             self.metrics.steps[step].observe(seconds)
-        bundle = engine.bundle.version
-        songs = tuple(self._named(asked, opened, recommended, bundle=bundle, at=at))
-        refusal = recommended.refusal
+        if self.spans is not None:
+            for lap in recommended.laps:
+                self.spans.step(lap.step, lap.began, lap.ended)
+        return engine, recommended
+
+    def _command(
+        self, asked: Asked, tell: Tell, inquiry: Inquiry | None, answered: Answered | None, *, at: Instant
+    ) -> RecordRecommendations:
+        """Return the write that puts a choice on record; without one, it finds its receipt or is refused."""
+        if inquiry is None or answered is None:
+            given = Given(songs=(), reason=None, bundle="", degraded=())
+            return self._write(
+                asked, given, None, at=at, mode=Mode.UNSPECIFIED, sequence=_NOTHING_KNOWN, reply=b""
+            )
+        engine, recommended = answered
+        bundle, refusal = engine.bundle.version, recommended.refusal
         given = Given(
-            songs=songs,
+            songs=tuple(self._named(asked, inquiry, recommended, bundle=bundle)),
             reason=refusal.reason if refusal else None,
             bundle=bundle,
             degraded=tuple(self._degraded(recommended)),
         )
-        command = self._command(
+        return self._write(
             asked,
-            tuple(
-                Chosen(
-                    position=position,
-                    song_id=each.song.song_id,
-                    artist_key=each.artist_key,
-                    duration_seconds=each.song.duration_seconds,
-                    decision=pack_decision(each.decision),
-                )
-                for _, position, each in songs
-            ),
+            given,
             pack_decision(refusal.decision) if refusal else None,
-            tell(given),
             at=at,
-            bundle=bundle,
-            mode=view.mode,
-            sequence=state.sequence,
+            mode=inquiry.mode,
+            sequence=inquiry.state.sequence,
+            reply=tell(given),
         )
-        return command, recommended
 
-    def _recommend(
-        self,
-        engine: Engine,
-        asked: Asked,
-        state: ListenerState,
-        opened: OpenSession,
-        *,
-        at: Instant,
-        gone: tuple[str, ...],
-    ) -> tuple[View, Recommended]:
-        """Return the listener as one bundle reads them, and the songs it gives them."""
-        with self._timed("remember"):
-            view = view_of(state, opened, engine.bundle.manifest.context)
-        exposures = self.exposures.of(view.mode)
-        recommended = recommend(
-            engine,
-            view,
-            exposures,
-            now=at / SECOND,
-            count=asked.count,
-            exclude=(*asked.exclude, *gone),
-            on_lap=self.spans.step if self.spans else None,
-        )
-        return view, recommended
-
-    def _show(
-        self, asked: Asked, state: ListenerState, mode: Mode, recommended: Recommended, *, at: Instant
-    ) -> None:
-        """Let the bundle in shadow see what was asked and given; nobody waits for it."""
-        if state.open is not None:
-            sample = Sample(
-                state=state,
-                opened=state.open,
-                exposures=self.exposures.of(mode),
-                exclude=asked.exclude,
-                at=at,
-                given=recommended,
-            )
-            self.shadow.show(sample)
-
-    def _degraded(self, recommended: Recommended) -> Iterator[str]:
-        if self.listeners.cache.is_degraded:
-            yield REDIS
-        if any(each.predicted and not each.predicted.is_calibrated for each in recommended.songs):
-            yield INTERVALS
-
-    def _named(
-        self, asked: Asked, opened: OpenSession, recommended: Recommended, *, bundle: str, at: Instant
-    ) -> Iterator[tuple[str, int, Recommendation]]:
-        for position, each in enumerate(recommended.songs, opened.next_position):
-            token = RecommendationToken(
-                session_id=asked.session_id,
-                position=position,
-                song_id=each.song.song_id,
-                bundle=bundle,
-                offered_at=at,
-            )
-            yield self.signer.sign(asked.listener, token), position, each
-
-    def _command(
+    def _write(
         self,
         asked: Asked,
-        chosen: tuple[Chosen, ...],
+        given: Given,
         refusal: bytes | None,
-        reply: bytes,
         *,
         at: Instant,
-        bundle: str,
         mode: Mode,
-        sequence: int = _NOTHING_KNOWN,
+        sequence: int,
+        reply: bytes,
     ) -> RecordRecommendations:
         return RecordRecommendations(
             listener=asked.listener,
@@ -243,19 +193,46 @@ class Road:
             request=(asked.count, asked.exclude),
             expected_sequence=sequence,
             mode=mode,
-            bundle=bundle,
-            chosen=chosen,
+            bundle=given.bundle,
+            chosen=tuple(
+                Chosen(
+                    position=position,
+                    song_id=each.song.song_id,
+                    artist_key=each.artist_key,
+                    duration_seconds=each.song.duration_seconds,
+                    decision=pack_decision(each.decision),
+                )
+                for _, position, each in given.songs
+            ),
             refusal=refusal,
             reply=reply,
             idle_limit_seconds=self.idle_limit_seconds,
         )
 
+    def _named(
+        self, asked: Asked, inquiry: Inquiry, recommended: Recommended, *, bundle: str
+    ) -> Iterator[tuple[str, int, Recommendation]]:
+        for position, each in enumerate(recommended.songs, inquiry.opened.next_position):
+            token = RecommendationToken(
+                session_id=asked.session_id,
+                position=position,
+                song_id=each.song.song_id,
+                bundle=bundle,
+                offered_at=inquiry.at,
+            )
+            yield self.signer.sign(asked.listener, token), position, each
+
+    def _degraded(self, recommended: Recommended) -> Iterator[str]:
+        if self.listeners.cache.is_degraded:
+            yield REDIS
+        if any(each.predicted and not each.predicted.is_calibrated for each in recommended.songs):
+            yield INTERVALS
+
     def _count(self, mode: Mode, recommended: Recommended) -> None:
         self.metrics.recommended[mode.label].inc(len(recommended.songs))
         if INTERVALS in self._degraded(recommended):
             self.metrics.done_without[INTERVALS].inc()
-        outcomes = [*recommended.songs, *([recommended.refusal] if recommended.refusal else [])]
-        for outcome in outcomes:
+        for outcome in recommended.outcomes:
             self.metrics.candidates.inc(outcome.considered)
             rung = outcome.decision.rung
             if rung is not Rung.POLICY:

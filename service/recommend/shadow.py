@@ -8,23 +8,21 @@ counted too, and harm nobody.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import structlog
 
 from models.affect import SIGNALS
-from models.exposure import ExposureSnapshot
-from service.clock import SECOND, Instant
 from service.journal.measurements import Measured, Subject
 from service.live.engine import Engine
 from service.live.live import Live
 from service.live.tally import Tally
-from service.memory.state import ListenerState, OpenSession
+from service.recommend.answering import Inquiry
 from service.recommend.differences import (
     DROPPED,
     ERROR,
@@ -38,8 +36,7 @@ from service.recommend.differences import (
 )
 from service.recommend.encode import encode
 from service.recommend.predict import predict
-from service.recommend.recommend import Recommended, recommend
-from service.recommend.remember import view_of
+from service.recommend.recommend import Recommended, recommend_all
 from service.telemetry.model_metrics import ModelMetrics
 
 QUEUE_LIMIT: Final = 64
@@ -50,15 +47,10 @@ _POLL_SECONDS: Final = 0.5
 _log = structlog.get_logger("amrs.shadow")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sample:
-    """A request that was answered, and all that the answer rested on."""
+class Sample(NamedTuple):
+    """An inquiry that was answered, and the answer."""
 
-    state: ListenerState
-    opened: OpenSession
-    exposures: ExposureSnapshot
-    exclude: tuple[str, ...]
-    at: Instant
+    inquiry: Inquiry
     given: Recommended
 
 
@@ -74,13 +66,13 @@ class Shadow:
         self._thread = Thread(target=self._run, name="shadow", daemon=True)
         self._thread.start()
 
-    def show(self, sample: Sample) -> None:
-        """Hand a request over; returns at once, whether or not it can be looked at."""
+    def show(self, inquiry: Inquiry, given: Recommended) -> None:
+        """Hand over what was asked and given; returns at once, whether or not it can be looked at."""
         loaded = self._live.loaded
         if loaded.shadow is None:
             return
         try:
-            self._queue.put_nowait(sample)
+            self._queue.put_nowait(Sample(inquiry, given))
         except Full:
             self._metrics.shadow_dropped.inc()
             self._note(loaded.shadow, {DROPPED: 1.0})
@@ -134,13 +126,13 @@ class Shadow:
 
 def compared(engine: Engine, sample: Sample) -> dict[str, float]:
     """Return what a bundle would have made of a request, beside what was made of it, by measure."""
-    view = view_of(sample.state, sample.opened, engine.bundle.manifest.context)
-    answer = recommend(engine, view, sample.exposures, now=sample.at / SECOND, count=1, exclude=sample.exclude)
+    question = sample.inquiry.read_by(engine)
+    (answer,) = recommend_all(engine, [replace(question, count=1)])
     found = differences(sample.given, answer)
     if sample.given.songs:
         first = sample.given.songs[0].decision
-        rows = engine.catalogue.rows(np.array([first.song]))
-        theirs = predict(engine, encode(engine, view.listening).state, rows)[0, :, 0]
+        rows = engine.catalogue.rows(np.array([[first.song]]))
+        theirs = predict(engine, encode(engine, [question.view.listening]).state, rows)[0, :, 0]
         found |= predicted_differences(first.trials[-1].candidates.predicted[0, :, first.place], theirs)
     return found
 

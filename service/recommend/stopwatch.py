@@ -1,31 +1,44 @@
-"""A stopwatch that says how long each step of the road took, summed over the songs of one request."""
+"""A stopwatch that says when each step of the road was gone through, and how long each took in all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import NamedTuple
 
-OnLap = Callable[[str, float, float], object]
-"""Told of each time a step was gone through: its name, and when it began and ended by `perf_counter`."""
+
+class Lap(NamedTuple):
+    """A step that was gone through once: between two readings of `perf_counter`."""
+
+    step: str
+    began: float
+    ended: float
+    own: float
+    """Seconds that were not spent in a step inside this one."""
 
 
 class Stopwatch:
-    """Seconds by step; steps may lie inside one another, and each second counts for the innermost."""
+    """Laps by step; steps may lie inside one another, and each second is the innermost one's own."""
 
-    def __init__(self, on_lap: OnLap | None = None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._on_lap = on_lap
+    def __init__(self) -> None:
+        self.laps: list[Lap] = []
         self._inside = 0.0
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
         """Count the time spent in the block for a step."""
         outer, self._inside = self._inside, 0.0
-        start = perf_counter()
+        began = perf_counter()
         try:
             yield
         finally:
-            spent = perf_counter() - start
-            self.seconds[step] = self.seconds.get(step, 0.0) + spent - self._inside
-            self._inside = outer + spent
-            if self._on_lap is not None:
-                self._on_lap(step, start, start + spent)
+            ended = perf_counter()
+            self.laps.append(Lap(step, began, ended, ended - began - self._inside))
+            self._inside = outer + ended - began
+
+
+def seconds_of(laps: Sequence[Lap]) -> dict[str, float]:
+    """Return the seconds of each step's own."""
+    seconds: dict[str, float] = {}
+    for lap in laps:
+        seconds[lap.step] = seconds.get(lap.step, 0.0) + lap.own
+    return seconds

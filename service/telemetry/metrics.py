@@ -89,8 +89,19 @@ class Metrics:
 
     def _road(self) -> None:
         modes = [mode.label for mode in Mode]
+        self.chosen_together = self._histogram(
+            "amrs_choosing_size", "Requests whose songs were chosen together", buckets=_BATCH_BUCKETS
+        )
+        self.choosing_wait_seconds = self._histogram(
+            "amrs_choosing_wait_seconds",
+            "From asking for a song to the begin of its choosing",
+            buckets=_CALL_BUCKETS,
+        )
         self.road_seconds = self._histogram(
-            "amrs_road_seconds", "Each step of the road to the next song", "step", _CALL_BUCKETS
+            "amrs_road_seconds",
+            "Each step of the road, as a request goes through it",
+            "step",
+            _CALL_BUCKETS,
         )
         self.steps = Bound(self.road_seconds, STEPS)
         self.onnx_seconds = Bound(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.decision import Decision, decide, pack_decision, replay, unpack_decision
+from models import decision as decisions
+from models.decision import Decision, Moment, pack_decision, replay, unpack_decision
 from models.decoder import PolicyOrder, Rerank
 from models.errors import DataError
 from models.exposure import ExposureSnapshot, empty_snapshot
@@ -21,6 +22,13 @@ from tests.models.situations import calm, limits, situations
 from tests.models.test_decoder import MODE_AWARE
 
 LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
+
+
+def decide(rungs, *, bundle, decoder, **facts):
+    """One listener's decision, from rungs that each give one batch of one."""
+    alone = [(rung, lambda _, give=give: [give()]) for rung, give in rungs]
+    return decisions.decide([Moment(**facts)], alone, bundle=bundle, decoder=decoder)[0]
+
 
 FACTS = {"bundle": "2026-11-20-0000", "mode": Mode.CALM, "history_length": 3, "estimate_source": "report"}
 PLAIN = {**FACTS, "decoder": PolicyOrder()}
@@ -67,6 +75,38 @@ def test_a_decision_replays_from_its_record(ladder):
         for name in ("estimate", "step", "spread"):
             one, other = getattr(again.steps, name), getattr(before.steps, name)
             assert one.tobytes() == other.tobytes()
+
+
+@settings(max_examples=25)
+@given(st.lists(ladders(), min_size=2, max_size=4))
+def test_nobodys_decision_depends_on_who_else_is_there(crowd):
+    """To the last bit: with as many candidates as another or not, whichever rung each of them ends on."""
+    moments = [
+        Moment(
+            standing=each["standing"],
+            limits=each["limits"],
+            snapshot=SHOWN,
+            mode=Mode.CALM,
+            history_length=3,
+            estimate_source="report",
+        )
+        for each in crowd
+    ]
+    decoder = crowd[0]["decoder"]
+    rungs = [
+        (rung, lambda places, number=number: [crowd[place]["rungs"][number][1]() for place in places])
+        for number, rung in enumerate(LADDER)
+    ]
+
+    together = decisions.decide(moments, rungs, bundle="b", decoder=decoder)
+
+    for place, (decision, choices) in enumerate(together):
+        alone = {**crowd[place], "decoder": decoder, "snapshot": SHOWN, **FACTS, "bundle": "b"}
+        expected, judged = decide(alone.pop("rungs"), **alone)
+        assert pack_decision(decision) == pack_decision(expected)
+        for one, other in zip(choices, judged, strict=True):
+            np.testing.assert_array_equal(one.forbidden, other.forbidden)
+            assert one.dealt.tobytes() == other.dealt.tobytes()
 
 
 @settings(max_examples=25)

@@ -67,7 +67,7 @@ def test_candidates_are_the_catalogues_best_by_the_policys_cosine(engine: Engine
     candidates = answer.songs[0].decision.trials[0].candidates
     from service.recommend.encode import encode
 
-    scores = engine.vectors.index_rows @ encode(engine, regular(engine, [4, 3])).query
+    scores = engine.vectors.index_rows @ encode(engine, [regular(engine, [4, 3])]).query[0]
     best = np.argsort(-scores)[: engine.bundle.manifest.candidate_count]
     np.testing.assert_array_equal(engine.catalogue.rows(candidates.song[0]), best)
     np.testing.assert_allclose(candidates.score[0], scores[best], rtol=1e-5)
@@ -121,7 +121,7 @@ def test_before_the_first_play_steps_are_taken_from_what_is_expected_of_the_aver
 
     decision = ask(engine, view_of(before)).songs[0].decision
 
-    expected = engine.graphs.head(encode(engine, before).state, nothing)[:, :, 0, 2:]
+    expected = engine.graphs.head(encode(engine, [before]).state, nothing)[:, :, 0, 2:]
     np.testing.assert_allclose(decision.standing.estimate, expected, atol=1e-6)
 
 
@@ -134,7 +134,7 @@ def test_after_a_play_the_estimate_is_what_each_world_model_predicted_of_it(engi
 
     decision = ask(engine, view_of(heard)).songs[0].decision
 
-    expected = predict(engine, encode(engine, before).state, np.array([7]))[:, :, 0, 2:]
+    expected = predict(engine, encode(engine, [before]).state, np.array([[7]]))[:, :, 0, 2:]
     assert decision.estimate_source == "world_model"
     np.testing.assert_allclose(decision.standing.estimate, expected, atol=1e-5)
     np.testing.assert_array_equal(decision.standing.anchor, [[0.25, 0.75]])

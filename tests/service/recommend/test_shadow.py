@@ -13,12 +13,13 @@ from models.exposure import empty_snapshot
 from models.listening import Mode
 from service.clock import SECOND
 from service.journal.measurements import Measured
+from service.listener import ListenerKey
 from service.live.engine import Engine, open_engine
 from service.live.live import Live, Loaded
 from service.live.tally import Tally
+from service.recommend.answering import Inquiry
 from service.recommend.differences import OVERLAP, SAME_SONG, differences, predicted_differences, rung_measure
-from service.recommend.recommend import recommend
-from service.recommend.remember import view_of
+from service.recommend.recommend import recommend_all
 from service.recommend.shadow import QUEUE_LIMIT, Sample, Shadow, compared
 from service.recommend.trial import invented
 from service.telemetry.model_metrics import ModelMetrics
@@ -35,10 +36,17 @@ def engine(tiny_bundle: Bundle, tiny_catalogue: Catalogue) -> Engine:
 def sample_of(engine: Engine, *, count: int = 1, play_count: int = 0) -> Sample:
     state = invented(Mode.CALM, [int(key) for key in engine.catalogue.keys[:play_count]])
     assert state.open is not None
-    view = view_of(state, state.open, engine.bundle.manifest.context)
-    snapshot = empty_snapshot(60)
-    given = recommend(engine, view, snapshot, now=AT / SECOND, count=count)
-    return Sample(state=state, opened=state.open, exposures=snapshot, exclude=(), at=AT, given=given)
+    inquiry = Inquiry(
+        listener=ListenerKey("default", "invented"),
+        state=state,
+        opened=state.open,
+        snapshot=empty_snapshot(60),
+        at=AT,
+        count=count,
+        exclude=(),
+    )
+    (given,) = recommend_all(engine, [inquiry.read_by(engine)])
+    return Sample(inquiry, given)
 
 
 def test_the_same_bundle_differs_in_nothing(engine: Engine) -> None:
@@ -93,7 +101,7 @@ def test_more_than_it_can_look_at_is_dropped_and_counted_and_nobody_waits(engine
     shadow, tally = shadowing(engine)
     try:
         for _ in range(QUEUE_LIMIT + 200):
-            shadow.show(sample)
+            shadow.show(*sample)
 
         assert wait_for(tally, "shadow dropped").count > 100
     finally:
@@ -105,7 +113,7 @@ def test_a_shadow_that_fails_is_counted(tiny_bundle: Bundle, tiny_catalogue: Cat
     failing = open_engine(replace(tiny_bundle, graphs={**tiny_bundle.graphs, "world.onnx": graph}), tiny_catalogue)
     shadow, tally = shadowing(failing)
     try:
-        shadow.show(sample_of(engine))
+        shadow.show(*sample_of(engine))
 
         assert wait_for(tally, "shadow error") == Measured(1, 1.0)
     finally:
@@ -115,7 +123,7 @@ def test_a_shadow_that_fails_is_counted(tiny_bundle: Bundle, tiny_catalogue: Cat
 def test_without_a_bundle_in_shadow_nothing_is_kept(engine: Engine) -> None:
     tally = Tally()
     shadow = Shadow(Live(), tally, ModelMetrics(CollectorRegistry()))
-    shadow.show(sample_of(engine))
+    shadow.show(*sample_of(engine))
     shadow.close()
 
     assert tally.take() == {}
