@@ -5,6 +5,7 @@ stops it after the last worker. The workers read the same settings from the envi
 that died is replaced by one that knows no less.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -33,6 +34,9 @@ KEEP_ALIVE_SECONDS: Final = 65
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread may keep the interpreter while another waits for it: with Python's own 5 ms, the journal's
 writer would wait so long after each statement, and the event loop after each system call."""
+GARBAGE_THRESHOLDS: Final = (20_000, 20, 20)
+"""How many more objects there are before Python looks for cycles among them: a request makes hundreds, and none;
+a look at all there are stops every thread."""
 GRACE_SECONDS: Final = 10
 """How long requests in flight may take to finish once the service is told to stop."""
 
@@ -104,7 +108,10 @@ def worker() -> "FastAPI":
 
     configure_logs()
     sys.setswitchinterval(SWITCH_SECONDS)
-    return create_app(Settings())
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    app = create_app(Settings())
+    gc.freeze()  # what is imported stays for the life of the process
+    return app
 
 
 @contextmanager

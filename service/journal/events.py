@@ -33,7 +33,7 @@ class SessionStarted(Committed, frozen=True, array_like=True, kw_only=True, tag=
     population: int
 
 
-class Offer(msgspec.Struct, frozen=True, array_like=True):
+class Offer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One song handed out; what the repetition rule counts."""
 
     song: int
@@ -49,7 +49,7 @@ class SongsOffered(Committed, frozen=True, array_like=True, kw_only=True, tag=Tr
     offers: tuple[Offer, ...]
 
 
-class Play(msgspec.Struct, frozen=True, array_like=True):
+class Play(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the feedback on one recommendation says, all events together."""
 
     position: int

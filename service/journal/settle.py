@@ -5,7 +5,7 @@ each other in a circle; the receipts; the sessions and the recommendations that 
 they are about to offer. Then each command decides; then the rows of all are written, one statement after another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -117,7 +117,9 @@ def _rank(statement: Statement) -> tuple[int, bool]:
 
 
 def _lock(sql: Connection, commands: Sequence[Command[Any]]) -> dict[ListenerKey, ListenerRow]:
-    rows = sql.execute(_LOCK, {"keys": [tuple(command.listener) for command in commands]})
+    keys = [command.listener for command in commands]
+    apps, ids = ({key[place] for key in keys} for place in range(2))
+    rows = sql.execute(_LOCK, {"keys": [tuple(key) for key in keys], "apps": sorted(apps), "ids": sorted(ids)})
     return {ListenerKey(app_id, listener_id): ListenerRow(*columns) for app_id, listener_id, *columns in rows}
 
 
@@ -137,8 +139,9 @@ def _receipts(
     }
     if not wanted:
         return {}
-    rows = [ReceiptRow(*row) for row in sql.execute(_RECEIPTS, {"keys": list(wanted)})]
-    return {wanted[row.listener_number, row.kind, row.client_id]: row for row in rows}
+    numbers, kinds, ids = _columns(wanted)
+    rows = [ReceiptRow(*row) for row in sql.execute(_RECEIPTS, {"numbers": numbers, "kinds": kinds, "ids": ids})]
+    return {wanted[row[:3]]: row for row in rows if row[:3] in wanted}
 
 
 def _sessions(
@@ -151,8 +154,10 @@ def _sessions(
     }
     if not wanted:
         return {}
-    rows = [SessionRow(*row) for row in sql.execute(_SESSIONS, {"keys": list(wanted)})]
-    return {(wanted[row.listener_number, row.session_id], row.session_id): row for row in rows}
+    numbers, ids = _columns(wanted)
+    rows = [SessionRow(*row) for row in sql.execute(_SESSIONS, {"numbers": numbers, "ids": ids})]
+    named = ((wanted.get((row.listener_number, row.session_id)), row) for row in rows)
+    return {(listener, row.session_id): row for listener, row in named if listener is not None}
 
 
 def _offers(
@@ -167,10 +172,23 @@ def _offers(
         and (session := session_rows.get((command.listener, command.session_id))) is not None
     }
     found: dict[ListenerKey, list[OfferRow]] = {}
-    if wanted:
-        for row in sql.execute(_OFFERS, {"keys": list(wanted)}):
-            found.setdefault(wanted[row[:4]], []).append(OfferRow._make(row[4:]))
+    if not wanted:
+        return found
+    numbers, session_numbers, ids, _ = _columns(wanted)
+    for row in sql.execute(_OFFERS, {"numbers": numbers, "session_numbers": session_numbers, "ids": ids}):
+        listener = wanted.get(row[:4])
+        if listener is not None:
+            found.setdefault(listener, []).append(OfferRow._make(row[4:]))
     return found
+
+
+def _columns(keys: Collection[tuple[Any, ...]]) -> list[list[Any]]:
+    """Return what is asked for of each column of some keys.
+
+    Queries ask column by column, and what fits no key as a whole is left out afterwards: SQLite looks through a
+    whole table for a list of pairs, and uses an index for a pair of lists.
+    """
+    return [sorted(set(column)) for column in zip(*keys, strict=True)]
 
 
 def _withdrawn(sql: Connection, commands: Sequence[Command[Any]]) -> frozenset[str]:
@@ -191,7 +209,11 @@ _LOCK: Final = (
         listeners.c.sequence,
         listeners.c.active_at,
     )
-    .where(tuple_(listeners.c.app_id, listeners.c.listener_id).in_(bindparam("keys", expanding=True)))
+    .where(
+        listeners.c.app_id.in_(bindparam("apps", expanding=True)),
+        listeners.c.listener_id.in_(bindparam("ids", expanding=True)),
+        tuple_(listeners.c.app_id, listeners.c.listener_id).in_(bindparam("keys", expanding=True)),
+    )
     .order_by(listeners.c.app_id, listeners.c.listener_id)
     .with_for_update()
 )
@@ -202,9 +224,9 @@ _RECEIPTS: Final = select(
     receipts.c.digest,
     receipts.c.answer,
 ).where(
-    tuple_(receipts.c.listener_number, receipts.c.kind, receipts.c.client_id).in_(
-        bindparam("keys", expanding=True)
-    )
+    receipts.c.listener_number.in_(bindparam("numbers", expanding=True)),
+    receipts.c.kind.in_(bindparam("kinds", expanding=True)),
+    receipts.c.client_id.in_(bindparam("ids", expanding=True)),
 )
 _SESSIONS: Final = select(
     sessions.c.listener_number,
@@ -214,7 +236,10 @@ _SESSIONS: Final = select(
     sessions.c.started_at,
     sessions.c.ended_at,
     sessions.c.end_reason,
-).where(tuple_(sessions.c.listener_number, sessions.c.session_id).in_(bindparam("keys", expanding=True)))
+).where(
+    sessions.c.listener_number.in_(bindparam("numbers", expanding=True)),
+    sessions.c.session_id.in_(bindparam("ids", expanding=True)),
+)
 _OFFERS: Final = (
     select(
         recommendations.c.listener_number,
@@ -240,12 +265,9 @@ _OFFERS: Final = (
         ),
     )
     .where(
-        tuple_(
-            recommendations.c.listener_number,
-            recommendations.c.session_number,
-            recommendations.c.song_id,
-            recommendations.c.offered_at,
-        ).in_(bindparam("keys", expanding=True))
+        recommendations.c.listener_number.in_(bindparam("numbers", expanding=True)),
+        recommendations.c.session_number.in_(bindparam("session_numbers", expanding=True)),
+        recommendations.c.song_id.in_(bindparam("ids", expanding=True)),
     )
 )
 _INSERT_LISTENER: Final = insert(listeners)

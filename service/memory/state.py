@@ -35,7 +35,7 @@ SESSIONS: Final = 128
 OFFERS: Final = 200
 
 
-class Session(msgspec.Struct, frozen=True, array_like=True):
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One session of the history, and the plays of it that are kept, by position."""
 
     session_number: int
@@ -47,7 +47,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     plays: tuple[Play, ...] = ()
 
 
-class OpenSession(msgspec.Struct, frozen=True, array_like=True):
+class OpenSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of the open session beyond its history, whose last session it is."""
 
     session_number: int
@@ -57,7 +57,7 @@ class OpenSession(msgspec.Struct, frozen=True, array_like=True):
     next_position: int
 
 
-class Blocks(msgspec.Struct, frozen=True, array_like=True):
+class Blocks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the listener must not be given, each sorted."""
 
     song_ids: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Blocks(msgspec.Struct, frozen=True, array_like=True):
     tags: tuple[str, ...] = ()
 
 
-class ListenerState(msgspec.Struct, frozen=True, array_like=True):
+class ListenerState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One listener as of write `sequence`; of a listener not known yet, that is 0."""
 
     sequence: int = 0
@@ -155,8 +155,7 @@ def _play(state: ListenerState, event: SongPlayed) -> ListenerState | None:
     if place is None:
         return None
     session = state.sessions[place]
-    others = [play for play in session.plays if play.position != event.play.position]
-    plays = tuple(sorted([*others, event.play], key=lambda play: play.position))
+    plays = _with(session.plays, event.play)
     opened = state.open
     if opened is not None and opened.session_number == event.session_number:
         opened = replace(opened, next_position=max(opened.next_position, event.play.position + 1))
@@ -169,6 +168,14 @@ def _play(state: ListenerState, event: SongPlayed) -> ListenerState | None:
         open=opened,
         offers=(*state.offers, *late)[-OFFERS:],
     )
+
+
+def _with(plays: tuple[Play, ...], play: Play) -> tuple[Play, ...]:
+    """Return the plays of a session with one more, or with another in its place, by position."""
+    if not plays or plays[-1].position < play.position:
+        return (*plays, play)
+    others = [each for each in plays if each.position != play.position]
+    return tuple(sorted([*others, play], key=lambda each: each.position))
 
 
 def _change_mode(state: ListenerState, event: ModeChanged) -> ListenerState | None:

@@ -6,6 +6,7 @@ Nothing here reads or writes anything; `remember` and `record` do, before and af
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int
@@ -25,6 +26,9 @@ from service.recommend.predict import Prediction, prediction
 from service.recommend.stopwatch import Lap, Stopwatch, seconds_of
 from service.recommend.view import View
 
+_RULE_BITS: Final = np.array([int(rule) for rule in Rule])
+_RULE_LABELS: Final = tuple(rule.label for rule in Rule)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
@@ -42,8 +46,8 @@ class Outcome:
     @property
     def vetoed(self) -> dict[str, int]:
         """Rule → how many songs it spoke against; a song counts once for each of its rules."""
-        counts = {rule.label: int(np.count_nonzero(self._forbidden & int(rule))) for rule in Rule}
-        return {label: count for label, count in counts.items() if count}
+        against = np.count_nonzero(self._forbidden[:, None] & _RULE_BITS, axis=0).tolist()
+        return {label: count for label, count in zip(_RULE_LABELS, against, strict=True) if count}
 
     @property
     def _forbidden(self) -> Int[ndarray, " n"]:
