@@ -543,6 +543,19 @@ def bench_serve(
     serve.bench_serve(settings(), config, database_url=database_url, console=terminal())
 
 
+@bench.command("soak")
+def bench_soak(
+    minutes: Annotated[int, typer.Option(min=1, help="How long.")] = 60,
+    share: Annotated[float, typer.Option(min=0.01, max=1, help="Of the peak, which is measured first.")] = 0.5,
+    database_url: Annotated[str | None, typer.Option(help="Where to write; by default a new SQLite file.")] = None,
+) -> None:
+    """Half of the peak for an hour, listeners coming and going: memory, errors and latency, minute by minute."""
+    from service.benchmark import soak
+
+    config = soak.SoakConfig(minutes=minutes, share=share)
+    soak.bench_soak(settings(), config, database_url=database_url, console=terminal())
+
+
 @bench.command("catalogue")
 def bench_catalogue(
     songs: Annotated[

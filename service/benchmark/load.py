@@ -8,7 +8,7 @@ A client of a few lines over asyncio streams, because a comfortable one would co
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -90,6 +90,14 @@ class Listener:
         if status != 201:
             raise Unavailable(f"a session could not be started: {answer}")
 
+    async def end(self) -> None:
+        """End the session."""
+        path = f"/v1/listeners/{self.listener_id}/sessions/{self.session_id}/end"
+        body = {"event_id": f"{self.session_id}-end", "report": {"valence": 0.6, "arousal": 0.4}}
+        status, answer = await self.client.post(path, body)
+        if status != 200:
+            raise Unavailable(f"a session could not be ended: {answer}")
+
     async def cycle(self, measured: Measured, *, since: float) -> None:
         """Ask for a song and tell what became of it; latency counts from `since`."""
         number = next(self.numbers)
@@ -113,7 +121,7 @@ class Listener:
         measured.refusals += status != 200
 
 
-async def closed_loop(listeners: list[Listener], *, seconds: float) -> Measured:
+async def closed_loop(listeners: Sequence[Listener], *, seconds: float) -> Measured:
     """Let every listener go round as fast as the answers come."""
     measured = Measured()
     begun = perf_counter()
@@ -127,7 +135,7 @@ async def closed_loop(listeners: list[Listener], *, seconds: float) -> Measured:
     return measured
 
 
-async def grow(listeners: list[Listener], *, cycles: int) -> Measured:
+async def grow(listeners: Sequence[Listener], *, cycles: int) -> Measured:
     """Let every listener go round so many times: how histories are made."""
     measured = Measured()
     begun = perf_counter()
@@ -141,7 +149,7 @@ async def grow(listeners: list[Listener], *, cycles: int) -> Measured:
     return measured
 
 
-async def paced(listeners: list[Listener], *, cycles_per_second: float, seconds: float) -> Measured:
+async def paced(listeners: Sequence[Listener], *, cycles_per_second: float, seconds: float) -> Measured:
     """Let cycles begin at a fixed rate, spread over the listeners."""
     measured = Measured()
     begun = perf_counter()
