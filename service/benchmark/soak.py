@@ -144,7 +144,8 @@ def _memory(port: int) -> float:
 def _line(number: int, minute: Minute) -> str:
     return (
         f"minute {number}: {minute.cycles} cycles, {minute.refusals} refused, "
-        f"p50 {1e3 * minute.p50_seconds:.1f} ms, p99 {1e3 * minute.p99_seconds:.1f} ms, {minute.memory_bytes / _MEGABYTE:.0f} MB"
+        f"p50 {1e3 * minute.p50_seconds:.1f} ms, p99 {1e3 * minute.p99_seconds:.1f} ms, "
+        f"{minute.memory_bytes / _MEGABYTE:.0f} MB"
     )
 
 
