@@ -170,14 +170,14 @@ def export_log(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new log's folder.")],
 ) -> None:
     """Write what consenting listeners did and said as a log to train on, under pseudonyms."""
+    from models.log_schema import LISTENERS_FILE, PLAYS_FILE, SESSIONS_FILE
     from service import operations
 
     exported = operations.export_log(settings(), out)
     for space in exported.spaces_left_out:
         typer.echo(f"left out: embedding space {space}, which lacks a song of the log")
-    log = exported.log
-    counts = f"{len(log.listeners)} listeners, {len(log.sessions)} sessions, {len(log.plays)} plays"
-    typer.echo(f"log written to {out}: {counts}")
+    counts = [f"{exported.rows[file]} {Path(file).stem}" for file in (LISTENERS_FILE, SESSIONS_FILE, PLAYS_FILE)]
+    typer.echo(f"log written to {out}: {', '.join(counts)}")
 
 
 @app.command("train")
