@@ -21,7 +21,6 @@ from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
 from training.calibration import HORIZON, calibrate_world, coverage_by_listener
 from training.card import COPYCAT, DPO, model_card
-from training.copycat import clone_behaviour
 from training.decoding import DecoderRecipe
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, adherence, gains, plain, row_of
@@ -42,6 +41,7 @@ from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
 from training.situations import StartWindows, draw_windows
 from training.stages import (
+    copycat_of,
     pair_situations,
     policy_rows,
     roll_out_all,
@@ -130,16 +130,7 @@ def train_bundle(
         world = WorldOver(ensemble=ensemble, songs=histories.song_vectors)
 
         cloned = stages.stage("Copycat", total=preset.copycat.epochs, unit="epochs")
-        copycat = clone_behaviour(
-            histories,
-            material.embeddings,
-            split,
-            feature_names=names,
-            lookback=preset.lookback,
-            config=preset.copycat,
-            rng=stream(2),
-            advance=lambda _: cloned(1),
-        )
+        copycat = copycat_of(material, preset, stream(2), lambda _: cloned(1))
         targets = unit_targets(copycat.target, material.embeddings)
         reference = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
 
