@@ -170,14 +170,14 @@ def export_log(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new log's folder.")],
 ) -> None:
     """Write what consenting listeners did and said as a log to train on, under pseudonyms."""
+    from models.log_schema import LISTENERS_FILE, PLAYS_FILE, SESSIONS_FILE
     from service import operations
 
     exported = operations.export_log(settings(), out)
     for space in exported.spaces_left_out:
         typer.echo(f"left out: embedding space {space}, which lacks a song of the log")
-    log = exported.log
-    counts = f"{len(log.listeners)} listeners, {len(log.sessions)} sessions, {len(log.plays)} plays"
-    typer.echo(f"log written to {out}: {counts}")
+    counts = [f"{exported.rows[file]} {Path(file).stem}" for file in (LISTENERS_FILE, SESSIONS_FILE, PLAYS_FILE)]
+    typer.echo(f"log written to {out}: {', '.join(counts)}")
 
 
 @app.command("train")
@@ -186,7 +186,12 @@ def train(
     preset: PresetName = PresetName.QUICK,
     utility: UtilityName = UtilityName.MODE_AWARE,
     pairs: PairsName = PairsName.SUPPORT,
-    decoder: DecoderName = DecoderName.POLICY,
+    decoder: Annotated[
+        DecoderName | None,
+        typer.Option(
+            help="The order of the policy's songs; if not given, rerank on the paper preset, else policy."
+        ),
+    ] = None,
     seed: SeedOption = 0,
     space: Annotated[str | None, typer.Option(help="The embedding space; the log's first if not given.")] = None,
     hold_out: Annotated[list[str] | None, typer.Option(help="A listener to keep out of everything.")] = None,
@@ -196,19 +201,21 @@ def train(
     from models.repository import Repository
     from training import presets
     from training.command import train_bundle
-    from training.decoding import pessimistic_rerank, policy_order
+    from training.decoding import decoder_of, pessimistic_rerank, policy_order
     from training.judging import paper_utility, serving_utility
     from training.pairs import NegativeHistoryPairs, SupportPairs
     from training.stress.config import config_named
 
+    recipes = presets.QUICK if preset is PresetName.QUICK else presets.PAPER
+    named = {None: decoder_of(recipes), DecoderName.POLICY: policy_order, DecoderName.RERANK: pessimistic_rerank}
     return train_bundle(
         log,
         repository=Repository(Path(os.environ.get("AMRS_HOME", "var")) / "bundles"),
-        preset=presets.QUICK if preset is PresetName.QUICK else presets.PAPER,
+        preset=recipes,
         utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
         recipe=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
         stress=config_named(preset.value),
-        decoder_in=policy_order if decoder is DecoderName.POLICY else pessimistic_rerank,
+        decoder_in=named[decoder],
         seed=seed,
         space=space,
         held_out=hold_out or [],

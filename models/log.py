@@ -6,6 +6,7 @@ says which); training reads it. A `Log` in memory has passed every check of `mod
 
 import shutil
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -39,9 +40,9 @@ from models.log_schema import (
     sessions_table,
     tables,
 )
-from models.storage import first_line, open_matrix, read_table, write_table
+from models.storage import first_line, growing_table, open_matrix, read_table, write_table
 
-__all__ = ["EmbeddingSpace", "Log", "LogDescription", "check_log", "read_log", "write_log"]
+__all__ = ["EmbeddingSpace", "Log", "LogDescription", "check_log", "read_log", "write_log", "write_log_in_parts"]
 
 _MODES: Final = {mode.label: int(mode) for mode in Mode}
 _POPULATIONS: Final = {population.label: int(population) for population in Population}
@@ -219,19 +220,56 @@ def write_log(log: Log, folder: Path) -> None:
     Raises:
         DataError: the folder exists and is not empty, or is not a folder.
     """
+    write_log_in_parts([log], folder)
+
+
+def write_log_in_parts(parts: Iterable[Log], folder: Path) -> dict[str, int]:
+    """Write several listeners' logs as one, a few in memory at a time; return how many rows each table has.
+
+    The folder appears whole or not at all.
+
+    Args:
+        parts: at least one, all over the same songs, each of other listeners; asked for one by one.
+        folder: the log's own.
+
+    Raises:
+        DataError: the folder exists and is not empty, or is not a folder; or a listener is in two parts.
+    """
     refuse_occupied(folder)
     partial = folder.with_name(f".{folder.name}.{uuid4().hex}.partial")
     (partial / EMBEDDINGS_FOLDER).mkdir(parents=True)
+    listeners: set[str] = set()
+    counts: dict[str, int] = {}
     try:
-        text = log.description.model_dump_json(indent=2)
-        (partial / DESCRIPTION_FILE).write_text(f"{text}\n", encoding="utf-8")
-        for file, frame in log._frames().items():
-            write_table(frame, partial / file)
-        for space, matrix in log.embeddings.items():
-            np.save(partial / _matrix_file(space), matrix, allow_pickle=False)
+        with ExitStack() as open_files:
+            append = {
+                file: open_files.enter_context(growing_table(partial / file))
+                for file in (LISTENERS_FILE, SESSIONS_FILE, PLAYS_FILE)
+            }
+            for log in parts:
+                if not counts:
+                    _write_songs(log, partial)
+                    counts = {SONGS_FILE: len(log.songs)}
+                if not listeners.isdisjoint(log.listeners["listener_id"]):
+                    raise DataError("expected each listener in one part of the log alone")
+                listeners.update(log.listeners["listener_id"])
+                frames = log._frames()
+                for file in append:
+                    append[file](frames[file])
+                    counts[file] = counts.get(file, 0) + len(frames[file])
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return counts
+
+
+def _write_songs(log: Log, folder: Path) -> None:
+    """Write what the parts of a log share: its description, its songs and their embeddings."""
+    text = log.description.model_dump_json(indent=2)
+    (folder / DESCRIPTION_FILE).write_text(f"{text}\n", encoding="utf-8")
+    write_table(log.songs, folder / SONGS_FILE)
+    for space, matrix in log.embeddings.items():
+        np.save(folder / _matrix_file(space), matrix, allow_pickle=False)
 
 
 def refuse_occupied(folder: Path) -> None:

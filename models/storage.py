@@ -1,5 +1,7 @@
 """Tables and matrices on disk, read so that a missing or damaged file is told, and never read as data."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import Final
@@ -19,7 +21,29 @@ _NOT_A_MATRIX: Final = (OSError, ValueError, TypeError, OverflowError, TokenErro
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
     """Write a Parquet table with a checksum per page."""
-    pq.write_table(frame.to_arrow(), path, compression="zstd", write_page_checksum=True)
+    with growing_table(path) as append:
+        append(frame)
+
+
+@contextmanager
+def growing_table(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Give what appends rows to a Parquet table, with a checksum per page; the first ones fix the columns.
+
+    No frame outlives its call. The file is whole when the context ends; without any frame there is none.
+    """
+    writer: pq.ParquetWriter | None = None
+    with ExitStack() as closing:
+
+        def append(frame: pl.DataFrame) -> None:
+            nonlocal writer
+            table = frame.to_arrow()
+            if writer is None:
+                writer = closing.enter_context(
+                    pq.ParquetWriter(path, table.schema, compression="zstd", write_page_checksum=True)
+                )
+            writer.write_table(table)
+
+        yield append
 
 
 def read_table(path: Path) -> pl.DataFrame:

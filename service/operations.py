@@ -2,14 +2,17 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
+
+from sqlalchemy import Connection
 
 from models.bundle import Bundle
 from models.context import ContextSchema
 from models.errors import DataError
-from models.log import EmbeddingSpace, refuse_occupied, write_log
+from models.log import EmbeddingSpace, refuse_occupied, write_log_in_parts
 from models.repository import Repository
 from service.access.caller import Scope
 from service.access.secrets import digest_of, make_key, spell
@@ -19,9 +22,9 @@ from service.journal.audit import Act, NoteAct, read_acts
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
-from service.journal.journal import Journal, open_journal
+from service.journal.journal import Journal, JournalConfig, open_journal
 from service.journal.keys import CreateKey, KeyRecord, RevokeKey, read_keys
-from service.journal.listening_log import Exported, Pseudonyms, read_listening_log
+from service.journal.listening_log import Pseudonyms, count_consented, logs_by_listeners, read_served_songs
 from service.journal.migrate import upgrade
 from service.listener import ListenerKey
 from service.live.signature import public_keys_of, sign
@@ -31,7 +34,20 @@ from service.staging import Stage, Staging, verified
 ACTOR: Final = "command line"
 _APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
+_EXPORT_SECONDS: Final = 24 * 3600.0
+"""How long an export may read: it waits for every row, not for one answer."""
+
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What a written log holds, and what it had to leave out."""
+
+    rows: Mapping[str, int]
+    """By the table's file (`models.log_schema`)."""
+    spaces_left_out: tuple[str, ...]
+    """Embedding spaces that do not hold every song of the log."""
 
 
 def repository_of(settings: Settings) -> Repository:
@@ -197,7 +213,7 @@ def read_audit(settings: Settings, *, limit: int) -> list[Act]:
 
 
 def export_log(settings: Settings, out: Path) -> Exported:
-    """Write the log of the listeners who consented, whole or not at all; return it. The act is on record.
+    """Write the log of the listeners who consented, whole or not at all; the act is on record before it is done.
 
     What sessions said of their situation is read by the live bundle's schema; without one it is left out.
 
@@ -216,10 +232,14 @@ def export_log(settings: Settings, out: Path) -> Exported:
         if manifest is not None:
             space = manifest.space
             spaces[space.name] = EmbeddingSpace(width=space.width, source=space.source, licence=space.licence)
-        exported: Exported = await journal.read(
-            lambda sql: read_listening_log(
+        counts = await journal.read(count_consented)
+        await journal.administer(
+            NoteAct(at=system_clock(), actor=ACTOR, act="export log", subject="listening log", detail=counts)
+        )
+
+        def write(sql: Connection) -> Exported:
+            songs = read_served_songs(
                 sql,
-                pseudonyms=pseudonyms,
                 context=manifest.context if manifest else ContextSchema(),
                 spaces=spaces,
                 provenance={
@@ -228,15 +248,12 @@ def export_log(settings: Settings, out: Path) -> Exported:
                     "propensity": "none: the service chooses deterministically",
                 },
             )
-        )
-        counts = {"listeners": len(exported.log.listeners), "plays": len(exported.log.plays)}
-        note = NoteAct(at=system_clock(), actor=ACTOR, act="export log", subject="listening log", detail=counts)
-        await journal.administer(note)
-        return exported
+            rows = write_log_in_parts(logs_by_listeners(sql, songs, pseudonyms=pseudonyms), out)
+            return Exported(rows=rows, spaces_left_out=songs.spaces_left_out)
 
-    exported = run_on_journal(settings, export)
-    write_log(exported.log, out)
-    return exported
+        return await journal.read(write)
+
+    return run_on_journal(settings, export, config=JournalConfig(read_timeout_seconds=_EXPORT_SECONDS))
 
 
 def reinstate_song(settings: Settings, song_id: str) -> None:
@@ -250,11 +267,13 @@ def reinstate_song(settings: Settings, song_id: str) -> None:
     run_on_journal(settings, lambda journal: journal.administer(act))
 
 
-def run_on_journal(settings: Settings, act: Callable[[Journal], Awaitable[Result]]) -> Result:
+def run_on_journal(
+    settings: Settings, act: Callable[[Journal], Awaitable[Result]], *, config: JournalConfig | None = None
+) -> Result:
     """Return what was done with the deployment's journal, opened for it."""
 
     async def run() -> Result:
-        async with open_journal(settings.database_url) as journal:
+        async with open_journal(settings.database_url, config=config) as journal:
             return await act(journal)
 
     return asyncio.run(run())

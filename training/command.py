@@ -15,13 +15,13 @@ from jaxtyping import Float
 from numpy import ndarray
 from rich.console import Console
 
-from models.decoder import POLICY_ORDER, Decoder
+from models.decoder import POLICY_ORDER
 from models.log import read_log
 from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
 from training.calibration import HORIZON, calibrate_world, coverage_by_listener
 from training.card import COPYCAT, DPO, model_card
-from training.copycat import clone_behaviour
+from training.decoding import DecoderRecipe
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, adherence, gains, plain, row_of
 from training.export.export import Origin, Trained, export_bundle
@@ -41,6 +41,7 @@ from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
 from training.situations import StartWindows, draw_windows
 from training.stages import (
+    copycat_of,
     pair_situations,
     policy_rows,
     roll_out_all,
@@ -70,7 +71,7 @@ def train_bundle(
     preset: Preset,
     utility_in: Callable[[Scales], LinearUtility | TargetUtility],
     recipe: PairRecipe,
-    decoder_in: Callable[[LinearUtility | TargetUtility], Decoder],
+    decoder_in: DecoderRecipe,
     stress: StressConfig,
     seed: int,
     space: str | None,
@@ -87,7 +88,7 @@ def train_bundle(
         preset: the recipe of every stage.
         utility_in: gives the utility in units of the measured spreads.
         recipe: how preference pairs are found.
-        decoder_in: gives the order in which the policy's songs come before the guardrails, by what they are worth.
+        decoder_in: in which order the policy's songs come before the guardrails.
         stress: how much the stress test tries, and what must hold.
         seed: the same one gives the same numbers.
         space: the embedding space; the log's first when None.
@@ -129,16 +130,7 @@ def train_bundle(
         world = WorldOver(ensemble=ensemble, songs=histories.song_vectors)
 
         cloned = stages.stage("Copycat", total=preset.copycat.epochs, unit="epochs")
-        copycat = clone_behaviour(
-            histories,
-            material.embeddings,
-            split,
-            feature_names=names,
-            lookback=preset.lookback,
-            config=preset.copycat,
-            rng=stream(2),
-            advance=lambda _: cloned(1),
-        )
+        copycat = copycat_of(material, preset, stream(2), lambda _: cloned(1))
         targets = unit_targets(copycat.target, material.embeddings)
         reference = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
 

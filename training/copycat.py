@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
@@ -29,7 +29,7 @@ from training.networks.standardisation import standardisation
 from training.seeding import torch_seeded_by
 from training.splits import Split
 from training.trained import unit_targets
-from training.windows import Histories, batches, cut, whole_histories
+from training.windows import Batch, Histories, batches, cut, whole_histories
 
 _ENCODER: Final = EncoderConfig(width=64, blocks=2, heads=4, dropout=0.2)
 _TARGET: Final = ReadingConfig(components=32, spread=1.0)
@@ -62,7 +62,7 @@ class CopycatConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloningEpoch:
-    """Mean InfoNCE of one epoch, in nats per play."""
+    """Mean loss of one epoch, in nats per play."""
 
     train_nats: float
     validation_nats: float
@@ -134,63 +134,90 @@ def clone_behaviour(
         song_width = histories.song_vectors.shape[1]
         encoder = HistoryEncoder(config.encoder, song_width=song_width, standard=standard)
         network = PolicyNetwork(encoder, target_width=target.width)
-        optimizer = AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        curve: list[CloningEpoch] = []
-        best = deepcopy(network.state_dict())
 
-        for epoch in range(config.epochs):
-            network.train()
-            windows = cut(histories, split.train, lookback=lookback, rng=rng)
-            total_nats, play_count = 0.0, 0
-            for chosen in batches(windows, batch_size=config.batch_size, rng=rng):
-                batch = histories.batch(chosen)
-                plays = batch.song_row != NO_SONG  # (B, L)
-                if not plays.any():
-                    continue
-                wanted = network(batch.song, batch.features)[:, :-1][plays]  # (P, Q): before each play
-                nats = info_nce(wanted, batch.song_row[plays], targets, temperature=config.temperature)
+        def nats(batch: Batch, counted: Bool[Tensor, "B L"]) -> Float[Tensor, " P"]:
+            wanted = network(batch.song, batch.features)[:, :-1][counted]  # (P, Q): before each play
+            return info_nce(wanted, batch.song_row[counted], targets, temperature=config.temperature)
 
-                optimizer.zero_grad()
-                nats.mean().backward()
-                clip_grad_norm_(network.parameters(), config.max_grad_norm, error_if_nonfinite=True)
-                optimizer.step()
-                total_nats, play_count = total_nats + float(nats.detach().sum()), play_count + len(nats)
+        epochs = learn_plays(
+            network, nats, histories, split, lookback=lookback, config=config, rng=rng, advance=advance
+        )
+    return Copycat(network=network.eval(), target=target, epochs=epochs)
 
-            validation = cloning_loss(
-                network, histories, split.validation, targets, lookback=lookback, temperature=config.temperature
-            )
-            curve.append(CloningEpoch(train_nats=total_nats / max(play_count, 1), validation_nats=validation))
-            advance(curve[-1])
-            best_epoch = int(np.argmin([each.validation_nats for each in curve]))
-            if best_epoch == epoch:
-                best = deepcopy(network.state_dict())
-            elif epoch - best_epoch >= config.patience:
-                break
 
+def learn_plays(
+    network: nn.Module,
+    nats_of: Callable[[Batch, Bool[Tensor, "B L"]], Float[Tensor, " P"]],
+    histories: Histories,
+    split: Split,
+    *,
+    lookback: int,
+    config: CopycatConfig,
+    rng: np.random.Generator,
+    advance: Callable[[CloningEpoch], None],
+) -> tuple[CloningEpoch, ...]:
+    """Train a network until it no longer better foretells the plays of validation listeners; return the epochs.
+
+    It is left at the best of them.
+
+    Args:
+        network: whatever says what is played next; dropout draws from torch's own stream.
+        nats_of: the loss of every play that counts, in nats, foretold from what came before it.
+        histories: of every listener.
+        split: whom to learn from, and by whom to choose the epoch.
+        lookback: tokens in the longest window.
+        config: the recipe; neither architecture, target nor temperature is read.
+        rng: the order of windows.
+        advance: told of each epoch as it ends.
+    """
+    optimizer = AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    curve: list[CloningEpoch] = []
+    best = deepcopy(network.state_dict())
+    for epoch in range(config.epochs):
+        network.train()
+        windows = cut(histories, split.train, lookback=lookback, rng=rng)
+        total_nats, play_count = 0.0, 0
+        for chosen in batches(windows, batch_size=config.batch_size, rng=rng):
+            batch = histories.batch(chosen)
+            plays = batch.song_row != NO_SONG  # (B, L)
+            if not plays.any():
+                continue
+            nats = nats_of(batch, plays)
+
+            optimizer.zero_grad()
+            nats.mean().backward()
+            clip_grad_norm_(network.parameters(), config.max_grad_norm, error_if_nonfinite=True)
+            optimizer.step()
+            total_nats, play_count = total_nats + float(nats.detach().sum()), play_count + len(nats)
+
+        network.eval()
+        validation = _mean_nats(nats_of, histories, split.validation, lookback=lookback)
+        curve.append(CloningEpoch(train_nats=total_nats / max(play_count, 1), validation_nats=validation))
+        advance(curve[-1])
+        best_epoch = int(np.argmin([each.validation_nats for each in curve]))
+        if best_epoch == epoch:
+            best = deepcopy(network.state_dict())
+        elif epoch - best_epoch >= config.patience:
+            break
     network.load_state_dict(best)
-    return Copycat(network=network.eval(), target=target, epochs=tuple(curve))
+    return tuple(curve)
 
 
 @torch.inference_mode()
-def cloning_loss(
-    network: PolicyNetwork,
+def _mean_nats(
+    nats_of: Callable[[Batch, Bool[Tensor, "B L"]], Float[Tensor, " P"]],
     histories: Histories,
     listeners: Int[ndarray, " b"],
-    targets: Float[Tensor, "N Q"],
     *,
     lookback: int,
-    temperature: float,
 ) -> float:
-    """Return the mean InfoNCE over every play of the given listeners, in nats; dropout off."""
-    network.eval()
+    """Return the mean loss over every play of the given listeners, each told from as much as fits, in nats."""
     read = whole_histories(histories, listeners, lookback=lookback)
     total_nats, play_count = 0.0, 0
     by_length = np.argsort(read.windows.length, kind="stable")
     for begin in range(0, len(by_length), 64):
         rows = by_length[begin : begin + 64]
         batch = histories.batch(read.windows.take(rows))
-        counted = torch.from_numpy(read.reads(rows)[0]) & (batch.song_row != NO_SONG)
-        wanted = network(batch.song, batch.features)[:, :-1][counted]
-        nats = info_nce(wanted, batch.song_row[counted], targets, temperature=temperature)
+        nats = nats_of(batch, torch.from_numpy(read.reads(rows)[0]) & (batch.song_row != NO_SONG))
         total_nats, play_count = total_nats + float(nats.sum()), play_count + len(nats)
     return total_nats / max(play_count, 1)

@@ -3,7 +3,7 @@
 Legend: S situations · C candidates · last axis 2: valence, arousal
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,7 @@ from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
 from models.tokens import tokenise
 from training.choosing import Setting
+from training.copycat import CloningEpoch, Copycat, clone_behaviour
 from training.limits import nearest_distances
 from training.material import Material
 from training.metrics.prediction import pairwise_accuracy
@@ -52,6 +53,22 @@ def setting_with(material: Material, world: World, preset: Preset, table: Guardr
         table=table,
         support_distance=nearest_distances(world.songs, world.songs[material.heard]),
         candidate_count=preset.candidate_count,
+    )
+
+
+def copycat_of(
+    material: Material, preset: Preset, rng: np.random.Generator, advance: Callable[[CloningEpoch], None]
+) -> Copycat:
+    """Return the production policy, cloned by the preset from what training listeners were played."""
+    return clone_behaviour(
+        material.histories,
+        material.embeddings,
+        material.split,
+        feature_names=material.feature_names,
+        lookback=preset.lookback,
+        config=preset.copycat,
+        rng=rng,
+        advance=advance,
     )
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, func, select, tuple_
+from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from service.clock import SECOND, Instant
 from service.journal.duties import advance_duty
 from service.journal.measurements import Measured, Subject, add_measurements
+from service.journal.outcomes import with_outcomes
 from service.journal.tables import decisions, feedback, plays, recommendations, sessions
 
 DUTY: Final = "drift"
@@ -136,34 +137,20 @@ _SESSIONS: Final = (
     .limit(bindparam("most"))
 )
 _PLAYS: Final = (
-    select(
-        recommendations.c.listener_number,
-        recommendations.c.session_number,
-        recommendations.c.position,
-        recommendations.c.sequence,
-        recommendations.c.song_key,
-        recommendations.c.mode,
-        recommendations.c.bundle,
-        plays.c.engagement,
-        plays.c.rating,
-        plays.c.played_at,
-        decisions.c.body,
-    )
-    .outerjoin(
-        plays,
-        and_(
-            plays.c.listener_number == recommendations.c.listener_number,
-            plays.c.session_number == recommendations.c.session_number,
-            plays.c.position == recommendations.c.position,
-        ),
-    )
-    .outerjoin(
-        decisions,
-        and_(
-            decisions.c.listener_number == recommendations.c.listener_number,
-            decisions.c.sequence == recommendations.c.sequence,
-            decisions.c.ordinal == recommendations.c.ordinal,
-        ),
+    with_outcomes(
+        select(
+            recommendations.c.listener_number,
+            recommendations.c.session_number,
+            recommendations.c.position,
+            recommendations.c.sequence,
+            recommendations.c.song_key,
+            recommendations.c.mode,
+            recommendations.c.bundle,
+            plays.c.engagement,
+            plays.c.rating,
+            plays.c.played_at,
+            decisions.c.body,
+        )
     )
     .where(
         tuple_(recommendations.c.listener_number, recommendations.c.session_number).in_(

@@ -10,6 +10,7 @@ from models.errors import DataError
 from service.clock import Instant
 from service.errors import UnknownListener
 from service.journal.events import Report
+from service.journal.outcomes import OF_PLAY
 from service.journal.tables import listeners, plays, recommendations, sessions, songs
 from service.listener import ListenerKey
 
@@ -138,14 +139,7 @@ _PLAYS: Final = (
         songs.c.title,
         songs.c.artist,
     )
-    .join(
-        recommendations,
-        and_(
-            recommendations.c.listener_number == plays.c.listener_number,
-            recommendations.c.session_number == plays.c.session_number,
-            recommendations.c.position == plays.c.position,
-        ),
-    )
+    .join(recommendations, OF_PLAY)
     .join(
         sessions,
         and_(

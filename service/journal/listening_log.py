@@ -1,15 +1,16 @@
 """The service's own listening log, read from SQL: what listeners who consented did and said, for training.
 
-Everything is read in one transaction that sees one moment, a few rows at a time, into columns. Names do not leave:
-listeners and sessions get pseudonyms, keyed digests that stay the same from one export to the next, and that
-nobody turns back without the key. The service draws no dice on listeners: no play has a propensity.
+Everything is read in one transaction that sees one moment, a few listeners at a time: no more of what they did is
+ever in memory. Names do not leave: listeners and sessions get pseudonyms, keyed digests that stay the same from
+one export to the next, and that nobody turns back without the key. The service draws no dice on listeners: no play
+has a propensity.
 
 Legend: N songs · E embedding width
 """
 
 import hmac
 from base64 import b32encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,9 +25,11 @@ from models.errors import DataError
 from models.log import EmbeddingSpace, Log, LogDescription
 from models.log_schema import LISTENERS, PLAYS, SONGS, context_column, sessions_table
 from service.clock import to_datetime
+from service.journal.outcomes import OF_PLAY
 from service.journal.tables import listeners, plays, recommendations, sessions, song_embeddings, songs
 
 _ROWS_AT_A_TIME: Final = 10_000
+LISTENERS_AT_A_TIME: Final = 1_000
 _PSEUDONYM_BYTES: Final = 15
 
 
@@ -50,23 +53,29 @@ class Pseudonyms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """A log, and what it had to leave out."""
+class ServedSongs:
+    """What the logs of all listeners share: the songs that are active or were played, and where they come from."""
 
-    log: Log
+    description: LogDescription
+    frame: pl.DataFrame
+    embeddings: Mapping[str, Float[ndarray, "N E"]]
     spaces_left_out: tuple[str, ...]
     """Embedding spaces that do not hold every song of the log."""
 
 
-def read_listening_log(
+def count_consented(sql: Connection) -> dict[str, int]:
+    """Return how many listeners consented, and how many plays are theirs."""
+    return {"listeners": sql.scalars(_LISTENER_COUNT).one(), "plays": sql.scalars(_PLAY_COUNT).one()}
+
+
+def read_served_songs(
     sql: Connection,
     *,
-    pseudonyms: Pseudonyms,
     context: ContextSchema,
     spaces: Mapping[str, EmbeddingSpace],
     provenance: Mapping[str, str | int],
-) -> Exported:
-    """Return the log of the listeners who consented, over the songs that are active or were played to them.
+) -> ServedSongs:
+    """Return the songs that are active or were played to listeners who consented.
 
     Args:
         context: by which what a session said of its situation is read; what it cannot read is absent.
@@ -75,41 +84,57 @@ def read_listening_log(
 
     Raises:
         DataError: no embedding space holds every song.
-        LogError: what SQL holds breaks the log's contract.
     """
     if sql.dialect.name == "postgresql":
         sql.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    song_frame = _frame(SONGS.columns, (_song(row) for row in _rows(sql, _SONGS)))
-    embeddings = _embeddings(sql, song_frame["song_id"].to_list())
-    known = {space: spaces.get(space) or _unknown(matrix) for space, matrix in embeddings.items()}
+    frame = _frame(SONGS.columns, (_song(row) for row in _rows(sql, _SONGS)))
+    embeddings = _embeddings(sql, frame["song_id"].to_list())
     left_out = tuple(sorted(set(sql.scalars(_SPACES)) - set(embeddings)))
     if not embeddings:
         raise DataError(
-            f"one embedding space must hold all {len(song_frame)} songs that are active or were played; "
+            f"one embedding space must hold all {len(frame)} songs that are active or were played; "
             f"of {', '.join(left_out) or 'no space'} none does"
         )
-    log = Log.from_tables(
-        description=LogDescription(
-            name="served",
-            simulated=False,
-            context=context,
-            embeddings=known,
-            provenance=dict(provenance),
-        ),
-        songs=song_frame,
-        listeners=_frame(LISTENERS.columns, (_listener(row, pseudonyms) for row in _rows(sql, _LISTENERS))),
-        sessions=_frame(
-            sessions_table(context).columns,
-            (_session(row, pseudonyms, context) for row in _rows(sql, _SESSIONS)),
-        ),
-        plays=_frame(PLAYS.columns, (_play(row, pseudonyms) for row in _rows(sql, _PLAYS))),
-        embeddings=embeddings,
+    description = LogDescription(
+        name="served",
+        simulated=False,
+        context=context,
+        embeddings={space: spaces.get(space) or _unknown(matrix) for space, matrix in embeddings.items()},
+        provenance=dict(provenance),
     )
-    return Exported(log=log, spaces_left_out=left_out)
+    return ServedSongs(description=description, frame=frame, embeddings=embeddings, spaces_left_out=left_out)
 
 
-def _rows(sql: Connection, question: "Select[Any]") -> Iterable[Any]:
-    with sql.execute(question, execution_options={"yield_per": _ROWS_AT_A_TIME}) as found:
+def logs_by_listeners(
+    sql: Connection, songs: ServedSongs, *, pseudonyms: Pseudonyms, at_a_time: int = LISTENERS_AT_A_TIME
+) -> Iterator[Log]:
+    """Yield what the listeners who consented did and said, as one log for each few of them; at least one log.
+
+    Raises:
+        LogError: what SQL holds breaks the log's contract.
+    """
+    context = songs.description.context
+    numbers = sql.scalars(_NUMBERS).all()
+    for first in range(0, max(len(numbers), 1), at_a_time):
+        some = numbers[first : first + at_a_time]
+        these = {"first": some[0], "last": some[-1]} if some else {"first": 0, "last": -1}
+        yield Log.from_tables(
+            description=songs.description,
+            songs=songs.frame,
+            listeners=_frame(
+                LISTENERS.columns, (_listener(row, pseudonyms) for row in _rows(sql, _LISTENERS, these))
+            ),
+            sessions=_frame(
+                sessions_table(context).columns,
+                (_session(row, pseudonyms, context) for row in _rows(sql, _SESSIONS, these)),
+            ),
+            plays=_frame(PLAYS.columns, (_play(row, pseudonyms) for row in _rows(sql, _PLAYS, these))),
+            embeddings=songs.embeddings,
+        )
+
+
+def _rows(sql: Connection, question: "Select[Any]", parameters: Mapping[str, int] | None = None) -> Iterable[Any]:
+    with sql.execute(question, parameters, execution_options={"yield_per": _ROWS_AT_A_TIME}) as found:
         yield from found
 
 
@@ -210,7 +235,16 @@ def _unknown(matrix: Float[ndarray, "N E"]) -> EmbeddingSpace:
 
 _CONSENTED: Final = listeners.c.consent.is_(True)
 _NAMES: Final = (listeners.c.app_id, listeners.c.listener_id)
-_LISTENERS: Final = select(*_NAMES, listeners.c.population).where(_CONSENTED).order_by(listeners.c.listener_number)
+_LISTENER_COUNT: Final = select(func.count()).select_from(listeners).where(_CONSENTED)
+_PLAY_COUNT: Final = (
+    select(func.count())
+    .select_from(plays)
+    .join(listeners, listeners.c.listener_number == plays.c.listener_number)
+    .where(_CONSENTED)
+)
+_NUMBERS: Final = select(listeners.c.listener_number).where(_CONSENTED).order_by(listeners.c.listener_number)
+_THESE: Final = and_(_CONSENTED, listeners.c.listener_number.between(bindparam("first"), bindparam("last")))
+_LISTENERS: Final = select(*_NAMES, listeners.c.population).where(_THESE).order_by(listeners.c.listener_number)
 _SESSIONS: Final = (
     select(
         *_NAMES,
@@ -225,13 +259,8 @@ _SESSIONS: Final = (
         sessions.c.context,
     )
     .join(listeners, listeners.c.listener_number == sessions.c.listener_number)
-    .where(_CONSENTED)
+    .where(_THESE)
     .order_by(sessions.c.listener_number, sessions.c.session_number)
-)
-_OF_PLAY: Final = and_(
-    recommendations.c.listener_number == plays.c.listener_number,
-    recommendations.c.session_number == plays.c.session_number,
-    recommendations.c.position == plays.c.position,
 )
 _PLAYS: Final = (
     select(
@@ -249,14 +278,14 @@ _PLAYS: Final = (
         plays.c.engagement,
         plays.c.rating,
     )
-    .join(recommendations, _OF_PLAY)
+    .join(recommendations, OF_PLAY)
     .join(listeners, listeners.c.listener_number == plays.c.listener_number)
-    .where(_CONSENTED)
+    .where(_THESE)
     .order_by(plays.c.listener_number, plays.c.session_number, plays.c.position)
 )
 _PLAYED: Final = (
     select(recommendations.c.song_id)
-    .join(plays, _OF_PLAY)
+    .join(plays, OF_PLAY)
     .join(listeners, listeners.c.listener_number == plays.c.listener_number)
     .where(_CONSENTED)
 )

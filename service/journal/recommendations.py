@@ -17,6 +17,7 @@ from service.clock import SECOND, Instant
 from service.errors import StaleCatalogue, StaleMemory, UnknownRecommendation
 from service.journal.command import Command, ReceiptKey, Turn
 from service.journal.events import Event, Offer, SongsOffered
+from service.journal.outcomes import with_outcomes
 from service.journal.sessions import idle_end, open_session
 from service.journal.tables import decisions, listeners, plays, recommendations, sessions
 from service.listener import ListenerKey
@@ -187,7 +188,7 @@ def play_state(engagement: float | None) -> str:
 
 INSERT_RECOMMENDATION: Final = insert(recommendations)
 _INSERT_DECISION: Final = insert(decisions)
-_READ: Final = (
+_READ: Final = with_outcomes(
     select(
         recommendations.c.position,
         recommendations.c.song_id,
@@ -207,22 +208,6 @@ _READ: Final = (
         and_(
             recommendations.c.listener_number == sessions.c.listener_number,
             recommendations.c.session_number == sessions.c.session_number,
-        ),
-    )
-    .outerjoin(
-        plays,
-        and_(
-            plays.c.listener_number == recommendations.c.listener_number,
-            plays.c.session_number == recommendations.c.session_number,
-            plays.c.position == recommendations.c.position,
-        ),
-    )
-    .outerjoin(
-        decisions,
-        and_(
-            decisions.c.listener_number == recommendations.c.listener_number,
-            decisions.c.sequence == recommendations.c.sequence,
-            decisions.c.ordinal == recommendations.c.ordinal,
         ),
     )
     .where(

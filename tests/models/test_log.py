@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import DataError, LogError
 from models.listening import Mode, Population, song_key
-from models.log import Log, check_log, read_log, write_log
+from models.log import Log, check_log, read_log, write_log, write_log_in_parts
 from tests.models.tiny_log import MONDAY, TUESDAY, tiny_log, tiny_tables
 
 
@@ -181,6 +181,22 @@ def test_leaves_nothing_behind_when_writing_fails_half_way(tmp_path):
 
     with pytest.raises(FileNotFoundError):
         write_log(impossible, tmp_path / "log")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listeners_written_one_by_one_make_the_same_log(tmp_path):
+    log = tiny_log()
+    parts = (log.select_listeners([name]) for name in log.listeners["listener_id"])
+
+    rows = write_log_in_parts(parts, tmp_path / "log")
+
+    assert read_log(tmp_path / "log").digest() == log.digest()
+    assert rows == {file: len(frame) for file, frame in log._frames().items()}
+
+
+def test_refuses_a_listener_who_stands_in_two_parts_and_writes_nothing(tmp_path):
+    with pytest.raises(DataError, match="in one part of the log alone"):
+        write_log_in_parts([tiny_log(), tiny_log()], tmp_path / "log")
     assert list(tmp_path.iterdir()) == []
 
 

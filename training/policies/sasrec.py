@@ -9,21 +9,18 @@ Legend: B histories · L tokens · P plays in a batch · N songs · D width
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import AdamW
 
 from models.listening import NO_SONG
 from training.catalogue_nats import catalogue_nats
-from training.copycat import CloningEpoch, CopycatConfig
+from training.copycat import CloningEpoch, CopycatConfig, learn_plays
 from training.networks.blocks import stack
 from training.networks.encoder import EncoderConfig
 from training.networks.positions import NoPositions
@@ -31,7 +28,7 @@ from training.policies.policy import Moment
 from training.seeding import torch_seeded_by
 from training.splits import Split
 from training.trained import CHUNK
-from training.windows import Batch, Histories, batches, cut, whole_histories
+from training.windows import Batch, Histories
 
 _SPREAD: Final = 0.02
 """Of the first vectors: small, so that every song starts out nearly as likely as any other."""
@@ -104,52 +101,12 @@ def train_sasrec(
     """
     with torch_seeded_by(rng):
         network = SasRecNetwork(config.encoder, song_count=len(histories.song_vectors), lookback=lookback)
-        optimizer = AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        curve: list[CloningEpoch] = []
-        best = deepcopy(network.state_dict())
-        for epoch in range(config.epochs):
-            network.train()
-            total_nats, play_count = 0.0, 0
-            windows = cut(histories, split.train, lookback=lookback, rng=rng)
-            for chosen in batches(windows, batch_size=config.batch_size, rng=rng):
-                nats = _nats(network, batch := histories.batch(chosen), batch.song_row != NO_SONG)
-                if not len(nats):
-                    continue
-                optimizer.zero_grad()
-                nats.mean().backward()
-                clip_grad_norm_(network.parameters(), config.max_grad_norm, error_if_nonfinite=True)
-                optimizer.step()
-                total_nats, play_count = total_nats + float(nats.detach().sum()), play_count + len(nats)
-            validation = _validation_nats(network, histories, split.validation, lookback=lookback)
-            curve.append(CloningEpoch(train_nats=total_nats / max(play_count, 1), validation_nats=validation))
-            advance(curve[-1])
-            best_epoch = int(np.argmin([each.validation_nats for each in curve]))
-            if best_epoch == epoch:
-                best = deepcopy(network.state_dict())
-            elif epoch - best_epoch >= config.patience:
-                break
-    network.load_state_dict(best)
-    return SasRec(network=network.eval(), epochs=tuple(curve))
 
+        def nats(batch: Batch, counted: Bool[Tensor, "B L"]) -> Float[Tensor, " P"]:
+            before = network(batch.song_row)[:, :-1][counted]  # (P, D)
+            return catalogue_nats(before, network.songs.weight[:-1], batch.song_row[counted])
 
-def _nats(network: SasRecNetwork, batch: Batch, counted: Tensor) -> Float[Tensor, " P"]:
-    """Return the cross-entropy of each counted play, foretold from what came before it."""
-    before = network(batch.song_row)[:, :-1][counted]  # (P, D)
-    return catalogue_nats(before, network.songs.weight[:-1], batch.song_row[counted])
-
-
-@torch.inference_mode()
-def _validation_nats(
-    network: SasRecNetwork, histories: Histories, listeners: Int[ndarray, " b"], *, lookback: int
-) -> float:
-    """Return the mean cross-entropy over every play of the given listeners; dropout off."""
-    network.eval()
-    read = whole_histories(histories, listeners, lookback=lookback)
-    total_nats, play_count = 0.0, 0
-    by_length = np.argsort(read.windows.length, kind="stable")
-    for begin in range(0, len(by_length), 64):
-        rows = by_length[begin : begin + 64]
-        batch = histories.batch(read.windows.take(rows))
-        nats = _nats(network, batch, torch.from_numpy(read.reads(rows)[0]) & (batch.song_row != NO_SONG))
-        total_nats, play_count = total_nats + float(nats.sum()), play_count + len(nats)
-    return total_nats / max(play_count, 1)
+        epochs = learn_plays(
+            network, nats, histories, split, lookback=lookback, config=config, rng=rng, advance=advance
+        )
+    return SasRec(network=network.eval(), epochs=epochs)

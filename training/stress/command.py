@@ -20,7 +20,7 @@ from models.errors import BundleError, DataError
 from models.gates import Attestation, GateReport
 from models.log import Log, read_log
 from models.repository import Repository
-from training.copycat import CloningEpoch, clone_behaviour
+from training.copycat import CloningEpoch
 from training.material import Material, prepare
 from training.metrics.prediction import prediction_scores
 from training.policies.plain import Learned
@@ -29,7 +29,7 @@ from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, showing
 from training.situations import draw_windows
-from training.stages import song_order, start_of
+from training.stages import copycat_of, song_order, start_of
 from training.stress.config import StressConfig
 from training.stress.page import Origin, page
 from training.stress.predictions import predict_plays
@@ -195,16 +195,7 @@ def _copycat(
     bundle: Bundle, material: Material, preset: Preset, advance: Callable[[CloningEpoch], None]
 ) -> Callable[[Float[ndarray, "N E"]], Policy]:
     """Return what lays Copycat, cloned as it was in training, over the songs of given embeddings."""
-    cloned = clone_behaviour(
-        material.histories,
-        material.embeddings,
-        material.split,
-        feature_names=material.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=np.random.default_rng([_training_seed(bundle), 2]),
-        advance=advance,
-    )
+    cloned = copycat_of(material, preset, np.random.default_rng([_training_seed(bundle), 2]), advance)
 
     def over(embeddings: Float[ndarray, "N E"]) -> Policy:
         songs, targets = material.reading(embeddings), unit_targets(cloned.target, embeddings)

@@ -5,7 +5,9 @@ recipe and log. Committed results count as much as those made here. A result of 
 revision, or that cannot be read is left alone, counted, and made again.
 
 Floats are kept to seven significant digits wherever they come from, so that a result is the same number whether it
-was made a moment ago, read back or committed.
+was made a moment ago, read back or committed. Records are written column by column, as JSON that can be read by
+eye (`training.studies.columns`): about a quarter of what rows take, and not a digit less, so that tables and
+intervals stay what they were. Results that were written as rows are read as well; `--keep` rewrites them.
 """
 
 import json
@@ -26,9 +28,13 @@ from pydantic import BaseModel
 
 from models.errors import ConfigError, DataError
 from training.studies.cells import Cell, ReadsPart, Records, Scalar, Study, runs_of
+from training.studies.columns import as_columns, as_rows
 from training.studies.scales import Scale
 
-SCHEMA: Final = "amrs-study/1"
+SCHEMA: Final = "amrs-study/2"
+"""Records column by column."""
+IN_ROWS: Final = "amrs-study/1"
+"""Records row by row, as results were written first."""
 _DIGITS: Final = 7
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -64,7 +70,7 @@ class Result:
             "seconds": self.seconds,
             "commit": self.commit,
             **({"adopted": True} if self.adopted else {}),
-            "records": self.records,
+            "records": as_columns(self.records),
         }
         return json.dumps(written, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -83,21 +89,22 @@ def read_result(text: str) -> Result:
     read = json.loads(text)
     if not isinstance(read, dict) or not isinstance(read.get("schema"), str):
         raise ValueError("expected the result of a cell")  # noqa: TRY004 — it is the file that is wrong
-    if read["schema"] != SCHEMA:
+    if read["schema"] not in (SCHEMA, IN_ROWS):
         raise _OtherSchema(read["schema"])
     try:
+        records = read["records"] if read["schema"] == IN_ROWS else as_rows(read["records"])
         cell = Cell(study=read["study"], settings=tuple((name, value) for name, value in read["settings"]))
         return Result(
             key=read["key"],
             cell=cell,
             revision=int(read["revision"]),
             log_digest=read["log"],
-            records=plain_records(cell, read["records"]),
+            records=plain_records(cell, records),
             seconds=float(read["seconds"]),
             commit=read["commit"],
             adopted=bool(read.get("adopted", False)),
         )
-    except (KeyError, TypeError, AttributeError, DataError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, DataError) as error:
         raise ValueError(f"the result of a cell is damaged: {error!r}") from error
 
 

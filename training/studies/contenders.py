@@ -11,7 +11,6 @@ import numpy as np
 
 from models.errors import DataError
 from models.utility import LinearUtility, TargetUtility
-from training.copycat import clone_behaviour
 from training.dpo import DpoLook, optimise_preferences
 from training.judging import (
     EnsembleJudge,
@@ -27,7 +26,7 @@ from training.networks.world import Ensemble
 from training.pairs import NegativeHistoryPairs, PairRecipe, SupportPairs
 from training.presets import Preset
 from training.situations import Situations, StartWindows, draw_windows
-from training.stages import pair_situations
+from training.stages import copycat_of, pair_situations
 from training.tasks import Advance
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.variety import LET_GO, Variety
@@ -165,16 +164,7 @@ def fine_tuned(
 
 
 def _cloned(material: Material, preset: Preset, rng: np.random.Generator, advance: Advance) -> PolicyOver:
-    cloned = clone_behaviour(
-        material.histories,
-        material.embeddings,
-        material.split,
-        feature_names=material.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=rng,
-        advance=lambda _: advance(1),
-    )
+    cloned = copycat_of(material, preset, rng, lambda _: advance(1))
     targets = unit_targets(cloned.target, material.embeddings)
     return PolicyOver(network=cloned.network, songs=material.histories.song_vectors, targets=targets)
 

@@ -11,7 +11,7 @@ from training.judges.paired import ALL
 from training.studies.cells import Figure, Records, Results, ResultTable, Value
 from training.studies.contenders import COPYCAT
 from training.studies.report import plots
-from training.studies.worlds_tables import estimate, share_of_copycat
+from training.studies.worlds_tables import estimate, plotted, share_of_copycat
 
 ALONE: Final = "alone, on the paper's"
 TOGETHER: Final = "together"
@@ -68,15 +68,7 @@ def gain_table(results: Results) -> ResultTable:
 def gain_figure(results: Results) -> list[Figure]:
     """Return predicted and true gains of valence and arousal by recipe."""
     runs = [records for _, records in results]
-    gains = []
-    for name in _policies(runs):
-        for signal in ("valence", "arousal"):
-            predicted, true = (
-                estimate(runs, "gains", field, policy=name, signal=signal, group=ALL)
-                for field in ("predicted_gain", "true_gain")
-            )
-            if predicted is not None and true is not None:
-                gains.append(plots.Gain(policy=name, signal=signal, predicted=predicted, true=true))
+    gains = [gain for name in _policies(runs) for gain in plotted(runs, name, name)]
     if not gains:
         return []
     return [

@@ -142,6 +142,26 @@ def run_policies(cell: Cell, log: Path, scale: Scale, advance: Advance) -> Recor
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStudy:
+    """What Tables 4 and 5 have in common: the cells, how one is run, and what fixes its numbers."""
+
+    runs: str = RUNS
+    revision: int = REVISION
+
+    def cells(self, scale: Scale) -> list[Cell]:
+        """Return one cell per seed."""
+        return policy_cells(scale)
+
+    def reads(self, scale: Scale) -> object:
+        """Return the preset and every recipe."""
+        return read_by_cells(scale)
+
+    def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
+        """Return what every policy comes to with the cell's seed."""
+        return run_policies(cell, log, scale, advance)
+
+
 def rivals_of(contenders: Contenders) -> dict[str, Rival]:
     """Return the contenders as they play, and Copycat and our DPO behind a decoder by our DPO's utility."""
     rivals = {name: Rival(Learned(network)) for name, network in contenders.networks.items()}

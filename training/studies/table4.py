@@ -6,30 +6,18 @@ simulated listeners would truly have felt, and the difference between the two ga
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Value
+from training.studies.cells import Figure, Results, ResultTable, Value
 from training.studies.contenders import BUDGETED_DPO, COPYCAT, MODE_DPO, OUR_DPO, PAPER_DPO
 from training.studies.policy_records import PREDICTED, TRUE
 from training.studies.policy_results import FEEDBACK, PolicyResults, number, others, percent, shown
-from training.studies.policy_runs import (
-    GREEDY,
-    RANDOM,
-    RERANKED_DPO,
-    REVISION,
-    RUNS,
-    policy_cells,
-    read_by_cells,
-    run_policies,
-)
-from training.studies.scales import Scale
+from training.studies.policy_runs import GREEDY, RANDOM, RERANKED_DPO, PolicyStudy
 from training.studies.statistics import nadeau_bengio_t, paired_gain_interval, paired_t, spread
 from training.studies.table4_figures import policy_figures
 from training.studies.table4_truth import truth_tables
-from training.tasks import Advance
 
 _DIVERSITY: Final = {
     "coverage": "coverage",
@@ -61,25 +49,11 @@ _TEST_PER_TRAIN: Final = 1 / 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table4:
+class Table4(PolicyStudy):
     """One cell per seed, shared with Table 5."""
 
     name: str = "table4"
-    runs: str = RUNS
     title: str = "Policies: predicted and true affect, diversity, and the exploitation gap"
-    revision: int = REVISION
-
-    def cells(self, scale: Scale) -> list[Cell]:
-        """Return one cell per seed."""
-        return policy_cells(scale)
-
-    def reads(self, scale: Scale) -> object:
-        """Return the preset and every recipe."""
-        return read_by_cells(scale)
-
-    def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
-        """Return what every policy comes to with the cell's seed."""
-        return run_policies(cell, log, scale, advance)
 
     def tables(self, results: Results) -> Sequence[ResultTable]:
         """Return the paper's table, then what the paper could not know."""

@@ -6,16 +6,13 @@ away from it, and those above chance.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Value
+from training.studies.cells import Figure, Results, ResultTable, Value
 from training.studies.contenders import COPYCAT, MODE_DPO, OUR_DPO, PAPER_DPO
 from training.studies.policy_records import TIME_STEP, USER_WISE
 from training.studies.policy_results import PolicyResults
-from training.studies.policy_runs import GREEDY, RANDOM, REVISION, RUNS, policy_cells, read_by_cells, run_policies
-from training.studies.scales import Scale
-from training.tasks import Advance
+from training.studies.policy_runs import GREEDY, RANDOM, PolicyStudy
 
 _MEASURES: Final = {
     "accuracy": "accuracy",
@@ -46,25 +43,11 @@ _PAPER_POLICIES: Final = ("Copycat", "DPO", "Random", "Greedy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table5:
+class Table5(PolicyStudy):
     """One cell per seed, shared with Table 4."""
 
     name: str = "table5"
-    runs: str = RUNS
     title: str = "Adherence: how near policies stay to the production policy"
-    revision: int = REVISION
-
-    def cells(self, scale: Scale) -> list[Cell]:
-        """Return one cell per seed."""
-        return policy_cells(scale)
-
-    def reads(self, scale: Scale) -> object:
-        """Return the preset and every recipe."""
-        return read_by_cells(scale)
-
-    def run(self, cell: Cell, log: Path, scale: Scale, advance: Advance) -> Records:
-        """Return what every policy comes to with the cell's seed."""
-        return run_policies(cell, log, scale, advance)
 
     def tables(self, results: Results) -> Sequence[ResultTable]:
         """Return the paper's table, and the same of the references."""

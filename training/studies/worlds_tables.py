@@ -65,7 +65,7 @@ def gain_figures(results: Results) -> list[Figure]:
     worlds = by_world(results)
     figures = []
     for name in JUDGED:
-        gains = [each for world, runs in worlds.items() for each in _plotted(world, runs, name)]
+        gains = [each for world, runs in worlds.items() for each in plotted(runs, name, world)]
         if gains:
             figures.append(
                 Figure(
@@ -193,7 +193,8 @@ def _rows(run: Records, kind: str, **named: str) -> list[Row]:
     return [row for row in run[kind] if all(row[name] == value for name, value in named.items())]
 
 
-def _plotted(world: str, runs: Sequence[Records], policy: str) -> list[plots.Gain]:
+def plotted(runs: Sequence[Records], policy: str, label: str) -> list[plots.Gain]:
+    """Return predicted and true gains of valence and arousal under a label; none where either is unknown."""
     found = []
     for signal in ("valence", "arousal"):
         predicted, true = (
@@ -201,7 +202,7 @@ def _plotted(world: str, runs: Sequence[Records], policy: str) -> list[plots.Gai
             for field in ("predicted_gain", "true_gain")
         )
         if predicted is not None and true is not None:
-            found.append(plots.Gain(policy=world, signal=signal, predicted=predicted, true=true))
+            found.append(plots.Gain(policy=label, signal=signal, predicted=predicted, true=true))
     return found
 
 

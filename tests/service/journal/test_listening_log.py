@@ -2,17 +2,23 @@
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from models.affect import Affect
 from models.catalogue import Song
 from models.context import ClockField, ContextSchema
 from models.errors import DataError
-from models.log import EmbeddingSpace, Log, check_log, write_log
+from models.log import EmbeddingSpace, Log, check_log, read_log, write_log, write_log_in_parts
 from service.journal.catalogue import WithdrawSong
 from service.journal.consent import SetConsent
 from service.journal.erasure import EraseListener
-from service.journal.listening_log import Exported, Pseudonyms, read_listening_log
+from service.journal.listening_log import (
+    Pseudonyms,
+    ServedSongs,
+    count_consented,
+    logs_by_listeners,
+    read_served_songs,
+)
 from service.journal.songs import ImportSongs, SongRecord
 from service.listener import ListenerKey
 from tests.service.journal.examples import LISTENER, MINUTE, NOON, end, feed_back, recommend, start, token, write
@@ -46,19 +52,19 @@ def played(engine: Engine) -> Engine:
     return engine
 
 
-def read(engine: Engine, pseudonyms: Pseudonyms = PSEUDONYMS) -> Exported:
+def songs_of(sql: Connection) -> ServedSongs:
+    return read_served_songs(
+        sql,
+        context=CONTEXT,
+        spaces={"tiny": EmbeddingSpace(width=4, source="invented", licence="CC0-1.0")},
+        provenance={"origin": "tests"},
+    )
+
+
+def exported(engine: Engine, pseudonyms: Pseudonyms = PSEUDONYMS) -> Log:
     with engine.begin() as sql:
-        return read_listening_log(
-            sql,
-            pseudonyms=pseudonyms,
-            context=CONTEXT,
-            spaces={"tiny": EmbeddingSpace(width=4, source="invented", licence="CC0-1.0")},
-            provenance={"origin": "tests"},
-        )
-
-
-def exported(engine: Engine) -> Log:
-    return read(engine).log
+        (log,) = logs_by_listeners(sql, songs_of(sql), pseudonyms=pseudonyms)
+    return log
 
 
 def test_holds_what_the_listener_who_consented_did_and_said(played, tmp_path):
@@ -79,9 +85,28 @@ def test_holds_what_the_listener_who_consented_did_and_said(played, tmp_path):
     assert (log.description.simulated, log.description.embeddings["tiny"].source) == (False, "invented")
 
 
+def test_read_a_listener_at_a_time_it_is_the_same_log(played, tmp_path):
+    write(played, SetConsent(listener=SILENT, at=NOON, event_id="c-1", consent=True, actor="tests"))
+    with played.begin() as sql:
+        songs, counts = songs_of(sql), count_consented(sql)
+        write_log_in_parts(logs_by_listeners(sql, songs, pseudonyms=PSEUDONYMS, at_a_time=1), tmp_path / "log")
+
+    log = read_log(tmp_path / "log")
+    assert log.digest() == exported(played).digest()
+    assert counts == {"listeners": len(log.listeners), "plays": len(log.plays)} == {"listeners": 2, "plays": 4}
+
+
+def test_without_anybody_who_consented_the_log_holds_the_songs_alone(played):
+    write(played, SetConsent(listener=LISTENER, at=NOON, event_id="c-2", consent=False, actor="tests"))
+
+    log = exported(played)
+
+    assert (len(log.listeners), len(log.plays), len(log.songs)) == (0, 0, 3)
+
+
 def test_names_nobody_and_names_the_same_listener_the_same(played):
     first, second = exported(played), exported(played)
-    others = read(played, Pseudonyms(b"o" * 32)).log
+    others = exported(played, Pseudonyms(b"o" * 32))
 
     told = "".join(frame.write_json() for frame in (first.listeners, first.sessions, first.plays))
     for name in ("l-1", "l-silent", "s-1"):
@@ -120,7 +145,7 @@ def test_a_space_that_lacks_a_song_is_left_out_and_said_and_without_any_there_is
     )
     with played.begin() as sql:
         partly(sql)
-    left_out = read(played).spaces_left_out
+        left_out = songs_of(sql).spaces_left_out
     fourth = ImportSongs(
         songs=[SongRecord(Song(song_id="song-4", title="song-4"), None)], embeddings={}, at=NOON, actor="tests"
     )

@@ -11,7 +11,17 @@ import pytest
 from models.affect import Signal
 from models.errors import ConfigError, DataError
 from tests.training.studies.toy import Toy
-from training.studies.cache import SCHEMA, Cache, Result, cell_key, plain_records, write_whole
+from training.studies.cache import (
+    COMMITTED,
+    IN_ROWS,
+    SCHEMA,
+    Cache,
+    Result,
+    cell_key,
+    plain_records,
+    read_result,
+    write_whole,
+)
 from training.studies.cells import Cell
 from training.studies.scales import PAPER, SMALL, Scale
 from training.studies.table1 import Table1
@@ -83,6 +93,33 @@ def test_a_committed_result_counts(cache: Cache):
     assert cache.find(Toy(), {KEY: CELL}, DIGEST).results == {KEY: result()}
 
 
+def in_rows(made: Result) -> str:
+    """A result as it was written first."""
+    return json.dumps({**json.loads(made.as_json()), "schema": IN_ROWS, "records": made.records})
+
+
+def test_a_result_that_was_written_as_rows_counts(cache: Cache):
+    write_whole(cache.committed, in_rows(result()) + "\n")
+
+    assert cache.find(Toy(), {KEY: CELL}, DIGEST).results == {KEY: result()}
+
+
+def test_keeping_rewrites_what_was_written_as_rows(cache: Cache):
+    elsewhere = result(digest="e" * 64)
+    write_whole(cache.committed, in_rows(elsewhere) + "\n")
+
+    cache.keep([result()])
+
+    assert cache.committed.read_text().splitlines() == [result().as_json(), elsewhere.as_json()]
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_what_is_committed_loses_nothing_by_being_written_again(path: Path):
+    committed = read_result(path.read_text().splitlines()[0])
+
+    assert read_result(committed.as_json()) == committed
+
+
 def test_what_was_made_here_comes_before_what_was_committed(cache: Cache):
     write_whole(cache.committed, result(value=0.1).as_json() + "\n")
     cache.store(result(value=0.2))
@@ -125,7 +162,9 @@ def test_results_of_other_logs_are_not_mentioned(cache: Cache):
     assert cache.find(Toy(), {KEY: CELL}, DIGEST).notes() == []
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[1, 2]", '{"schema": "amrs-study/1"}', "\x00\xff"])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[1, 2]", f'{{"schema": "{SCHEMA}"}}', f'{{"schema": "{IN_ROWS}"}}', "\x00\xff"]
+)
 def test_what_cannot_be_read_is_named_and_made_again(cache: Cache, damage: str):
     write_whole(cache.folder / f"{KEY}.json", damage)
 
@@ -159,8 +198,8 @@ def test_keeping_replaces_the_same_cell_and_leaves_other_logs(cache: Cache):
 
     cache.keep([result(value=0.2)])
 
-    kept = [json.loads(line) for line in cache.committed.read_text().splitlines()]
-    assert [(line["log"][0], line["records"]["scores"][0]["value"]) for line in kept] == [("d", 0.2), ("e", 0.5)]
+    kept = [read_result(line) for line in cache.committed.read_text().splitlines()]
+    assert kept == [result(value=0.2), result(digest="e" * 64)]
 
 
 def test_keeping_drops_other_revisions_and_what_cannot_be_read(cache: Cache):
