@@ -57,7 +57,10 @@ def setting_with(material: Material, world: World, preset: Preset, table: Guardr
 
 
 def copycat_of(
-    material: Material, preset: Preset, rng: np.random.Generator, advance: Callable[[CloningEpoch], None]
+    material: Material,
+    preset: Preset,
+    rng: np.random.Generator,
+    advance: Callable[[CloningEpoch], None] = lambda _: None,
 ) -> Copycat:
     """Return the production policy, cloned by the preset from what training listeners were played."""
     return clone_behaviour(

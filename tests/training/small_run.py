@@ -9,7 +9,7 @@ import numpy as np
 
 from models.decoder import POLICY_ORDER
 from training.choosing import Setting
-from training.copycat import Copycat, CopycatConfig, clone_behaviour
+from training.copycat import Copycat, CopycatConfig
 from training.dpo import DpoConfig
 from training.judging import serving_utility
 from training.material import Material, prepare
@@ -23,7 +23,7 @@ from training.platform.simulate import simulate
 from training.presets import Preset
 from training.rollout import Start
 from training.situations import WindowConfig, draw_windows
-from training.stages import setting_with, start_of
+from training.stages import copycat_of, setting_with, start_of
 from training.stress.config import StressConfig
 from training.stress.derive import quantile_limits
 from training.stress.histories import CASES
@@ -75,16 +75,7 @@ def world() -> WorldOver:
 
 @cache
 def copycat() -> Copycat:
-    made = material()
-    return clone_behaviour(
-        made.histories,
-        made.embeddings,
-        made.split,
-        feature_names=made.feature_names,
-        lookback=PRESET.lookback,
-        config=PRESET.copycat,
-        rng=np.random.default_rng(1),
-    )
+    return copycat_of(material(), PRESET, np.random.default_rng(1))
 
 
 @cache

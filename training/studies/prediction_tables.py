@@ -176,7 +176,7 @@ def differences_table(results: Results, *, name: str, rows: Sequence[str], base:
         title=f"Differences from {base}",
         header=("", "score", "difference", "p, paired t", "p, Nadeau–Bengio", "splits"),
         rows=tuple(lines),
-        note="In points. Ten splits of one log share listeners: the plain test is too sure of itself.",
+        note="In points. Splits of one log share listeners: the plain test is too sure of itself.",
     )
 
 

@@ -17,10 +17,10 @@ from models.repository import Repository
 from tests.bundles import seal_bundle
 from tests.training import small_run
 from tests.training.stress import small_subject
-from training.copycat import clone_behaviour
 from training.export.export import Origin, Trained, export_bundle
 from training.material import prepare
 from training.presets import PAPER, QUICK, preset_named
+from training.stages import copycat_of
 from training.stress.command import Judged, find_log, show_sealed, stress_bundle
 from training.stress.stress import stress_test
 from training.stress.subject import over_any
@@ -37,15 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = read_log(folder / "logs" / "small")
     preset, rng = small_run.PRESET, np.random.default_rng([SEED, 0])
     made = prepare(log, space=None, reading=preset.world.reading, held_out=(), rng=rng)
-    copycat = clone_behaviour(
-        made.histories,
-        made.embeddings,
-        made.split,
-        feature_names=made.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=np.random.default_rng([SEED, 2]),
-    )
+    copycat = copycat_of(made, preset, np.random.default_rng([SEED, 2]))
     ensemble, table = small_run.world().ensemble, small_run.setting().table
     subject = replace(
         small_run.subject(),

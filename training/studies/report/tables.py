@@ -43,7 +43,8 @@ def as_markdown(table: ResultTable, *, command: str) -> str:
     lines = [f"## {_plain(table.title)}", "", _line(table.header), _line(["---"] * len(table.header))]
     for place, row in enumerate(table.rows):
         mark = "*" if place in table.quoted else "**" if place in table.selected else ""
-        lines.append(_line([f"{mark}{_plain(shown(value))}{mark}" for value in row]))
+        texts = [_plain(shown(value)) for value in row]
+        lines.append(_line([f"{mark}{text}{mark}" if text else "" for text in texts]))
     lines += ["", _plain(table.note)] if table.note else []
     return "\n".join([*lines, "", f"`{table.command or command}`", ""])
 

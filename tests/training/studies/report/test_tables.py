@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -40,6 +41,14 @@ def test_markdown_keeps_its_columns_whatever_a_field_holds():
     assert table[3] == "| &lt;script> | – |"
     assert table[4] == "| *paper* | *16.4 (7.1)\\*\\*\\** |"
     assert f"`{COMMAND}`" in lines
+
+
+def test_markdown_sets_no_emphasis_around_an_empty_field():
+    table = replace(TABLE, rows=(("", "ours"), ("", "theirs")), quoted=(1,), selected=(0,))
+
+    lines = as_markdown(table, command=COMMAND).splitlines()
+
+    assert [line for line in lines if line.startswith("|  |")] == ["|  | **ours** |", "|  | *theirs* |"]
 
 
 def test_html_escapes_everything_and_says_what_a_row_is():
