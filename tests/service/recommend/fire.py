@@ -68,7 +68,7 @@ SONGS_PER_SESSION = 5
 """Of a hostile session; a typical one has as many as its log says."""
 SESSIONS_PER_PERSON = 25
 """Of a hostile listener."""
-MEASURED = 4
+MEASURED = 8
 """In one session of so many, Copycat is asked as well, and true steps are looked at."""
 REPORTS: dict[str, tuple[Report, ...]] = {
     "extreme reports": ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)),
