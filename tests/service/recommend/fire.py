@@ -2,7 +2,7 @@
 
 `python -m tests.service.recommend.fire --bundle FOLDER --log LOG --sessions 100000 --processes 2` prints what
 they met. In process: what a listener does becomes the events that writes become, the state follows them as
-memory's does, and `recommend` chooses over a sealed bundle. Every song given is judged by `safety_page.py`,
+memory's does, and `recommend_all` chooses over a sealed bundle. Every song given is judged by `safety_page.py`,
 which reads the simulation's own ledger of what was offered, blocked, withdrawn and said, and shares no line with
 `models/guardrails.py`. True steps come from the platform's truth, beside the songs that the policy and Copycat
 would have given without guardrails in the very same moment.
@@ -14,7 +14,7 @@ its own, so that no number depends on how many processes there are.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,7 +43,8 @@ from service.journal.events import (
 )
 from service.live.engine import Engine
 from service.memory.state import ListenerState, apply
-from service.recommend.recommend import Recommendation, recommend
+from service.recommend.choosing import BATCH_LIMIT
+from service.recommend.recommend import Question, Recommendation, Recommended, recommend_all
 from service.recommend.remember import view_of
 from service.recommend.view import View
 from tests.service.recommend.ground import Ground, ground_of_training
@@ -60,7 +62,7 @@ from training.platform.simulate import GAP_SECONDS
 from training.platform.truth import TrueState
 from training.trained import PolicyOver
 
-SHARD = 1_000
+SHARD = 4_000
 """Sessions of one shard; the last may have fewer."""
 BEGINNING = 1.8e9
 DAY = 86_400
@@ -70,6 +72,8 @@ SESSIONS_PER_PERSON = 25
 """Of a hostile listener."""
 MEASURED = 8
 """In one session of so many, Copycat is asked as well, and true steps are looked at."""
+MOST_EXCLUDED = 1_000
+"""What the service takes in one request."""
 REPORTS: dict[str, tuple[Report, ...]] = {
     "extreme reports": ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)),
     "contradictory reports": ((0.0, 1.0), (1.0, 0.0)),
@@ -100,6 +104,10 @@ class Person:
     state: ListenerState
     truth: TrueState
     ledger: Ledger
+    rng: np.random.Generator
+    """The person's own, so that nobody's life depends on who else is answered meanwhile."""
+    turn: int
+    """Counts the sessions, from anywhere: every so often one is measured."""
     now: float = BEGINNING
 
     def follow(self, make: Callable[..., Event], **facts: object) -> None:
@@ -111,33 +119,63 @@ class Person:
         self.state = after
 
 
+class Asked(NamedTuple):
+    """A song that somebody asks for."""
+
+    engine: Engine
+    question: Question
+
+
+Life = Generator[Asked, Recommended, None]
+"""What a listener does: asks for a song, is answered, and goes on."""
+
+
 class Shard:
-    """Some sessions, half of them typical: lives of strangers one after the other, then each hostile kind."""
+    """Some sessions, half of them typical: lives of strangers, and of people of each hostile kind, all at once."""
 
     def __init__(self, ground: Ground, *, seed: int, number: int, sessions: int) -> None:
         self.ground = ground
-        self.rng = np.random.default_rng([seed, number])
-        self.typical = (sessions + 1) // 2
-        self.hostile = sessions - self.typical
-        self.truth = ground.strangers(self.typical, seed=int(self.rng.integers(2**60)))
+        self.seed = (seed, number)
+        typical = (sessions + 1) // 2
+        self.hostile = sessions - typical
+        rng = np.random.default_rng(self.seed)
+        self.truth = ground.strangers(typical, seed=int(rng.integers(2**60)))
         self.listeners = self.truth.simulation.listeners
         self.tallies = {kind: Tally() for kind in KINDS}
         self.snapshot = empty_snapshot(len(ground.hostile.catalogue))
-        self._asks_copycat = False
 
     def burn(self) -> Tallies:
-        """Let the sessions happen; return what was met."""
-        for listener in range(self.listeners.listener_count):
-            self._life(listener)
-        for place, kind in enumerate(HOSTILE):
-            share, more = divmod(self.hostile, len(HOSTILE))
-            self._crowd(kind, share + (place < more))
+        """Let the sessions happen, many listeners answered together as by a worker; return what was met."""
+        asking = [(life, next(life)) for life in self._lives()]
+        while asking:
+            asking = [each for batch in _together(asking) for each in self._answered(batch)]
         return self.tallies
 
-    def _life(self, listener: int) -> None:
+    @staticmethod
+    def _answered(batch: list[tuple[Life, Asked]]) -> Iterator[tuple[Life, Asked]]:
+        """Answer some who share an engine; yield those who ask for more."""
+        given = recommend_all(batch[0][1].engine, [asked.question for _, asked in batch])
+        for (life, _), recommended in zip(batch, given, strict=True):
+            try:
+                yield life, life.send(recommended)
+            except StopIteration:
+                continue
+
+    def _lives(self) -> Iterator[Life]:
+        """Yield the life of every stranger, and of people of each hostile kind."""
+        for listener in range(self.listeners.listener_count):
+            yield self._life(listener)
+        for place, kind in enumerate(HOSTILE):
+            share, more = divmod(self.hostile, len(HOSTILE))
+            left = share + (place < more)
+            for number in range(0, left, SESSIONS_PER_PERSON):
+                yield self._hostile(kind, (place, number), min(SESSIONS_PER_PERSON, left - number))
+
+    def _life(self, listener: int) -> Life:
         """Let a stranger live as in their log, with our songs in place of the logged ones."""
         ran, schedule = self.truth.simulation, self.truth.simulation.schedule
-        person = self._newcomer(TYPICAL, listener, Population(int(self.listeners.population[listener])))
+        rng = np.random.default_rng([*self.seed, listener])
+        person = self._newcomer(TYPICAL, listener, Population(int(self.listeners.population[listener])), rng)
         for session in range(schedule.session_start[listener], schedule.session_start[listener + 1]):
             person.truth = TrueState(listener=np.array([listener]), affect=ran.start[[session]])
             person.now = float(schedule.started_at[session])
@@ -145,31 +183,31 @@ class Shard:
             valence, arousal = ran.before[session].tolist()
             self._begin(person, mode, (valence, arousal), context={"local_time": _local_time(hour)})
             for play in range(schedule.play_start[session], schedule.play_start[session + 1]):
-                self._song(self.ground.plain, person, mode, rates=not np.isnan(ran.rating[play]))
+                yield from self._song(self.ground.plain, person, mode, rates=not np.isnan(ran.rating[play]))
             self._end(person, None if np.isnan(ran.after[session, 0]) else self._said(person))
 
-    def _crowd(self, kind: str, sessions: int) -> None:
-        """Let so many sessions of a hostile kind happen, a person after the other."""
-        for number in range(sessions):
-            if number % SESSIONS_PER_PERSON == 0:
-                row = int(self.rng.integers(self.listeners.listener_count))
-                person = self._newcomer(kind, row, Population(int(self.rng.integers(len(Population)))))
-                self._past(person)
-            self._session(person)
+    def _hostile(self, kind: str, place: tuple[int, int], sessions: int) -> Life:
+        """Let somebody of a hostile kind live for so many sessions."""
+        rng = np.random.default_rng([*self.seed, *place])
+        row = int(rng.integers(self.listeners.listener_count))
+        person = self._newcomer(kind, row, Population(int(rng.integers(len(Population)))), rng)
+        self._past(person)
+        for _ in range(sessions):
+            yield from self._session(person)
 
-    def _session(self, person: Person) -> None:
+    def _session(self, person: Person) -> Life:
         """Let one hostile session happen."""
-        kind, mode = person.kind, Mode(int(self.rng.integers(len(Mode))))
+        kind, mode = person.kind, Mode(int(person.rng.integers(len(Mode))))
         self._begin(person, mode, self._report(person), context={})
         for engine in islice(self._engines(kind), SONGS_PER_SESSION):
             if kind == "mode switched every song":
                 mode = Mode((int(mode) + 1) % len(Mode))
                 person.follow(ModeChanged, session_number=person.ledger.session, mode=int(mode))
             person.ledger.catalogue = engine.catalogue
-            exclude = self._excluded(engine) if kind == "long exclude lists" else ()
-            self._song(engine, person, mode, rates=self.rng.random() < 0.2, exclude=exclude)
+            exclude = _most_songs(engine, person.rng) if kind == "long exclude lists" else ()
+            yield from self._song(engine, person, mode, rates=person.rng.random() < 0.2, exclude=exclude)
         self._end(person, self._report(person))
-        person.now += DAY * float(self.rng.uniform(0.05, 2.0))
+        person.now += DAY * float(person.rng.uniform(0.05, 2.0))
 
     def _engines(self, kind: str) -> Iterator[Engine]:
         """Yield the engine of each song of a session."""
@@ -179,23 +217,24 @@ class Shard:
         while True:
             yield last
 
-    def _newcomer(self, kind: str, row: int, population: Population) -> Person:
+    def _newcomer(self, kind: str, row: int, population: Population, rng: np.random.Generator) -> Person:
         engine = self.ground.plain if kind == TYPICAL else next(self._engines(kind))
         ledger = Ledger(engine.bundle, engine.catalogue, self.ground.distances, population)
-        return Person(kind, ListenerState(), self.truth.start(np.array([row]), np.array([0])), ledger)
+        truth, turn = self.truth.start(np.array([row]), np.array([0])), int(rng.integers(MEASURED))
+        return Person(kind, ListenerState(), truth, ledger, rng, turn)
 
     def _past(self, person: Person) -> None:
         """Give a newcomer what their kind brings along: blocks, or a thousand events."""
         catalogue = self.ground.hostile.catalogue
         if person.kind == "most tags blocked":
             tags = sorted({tag for song in catalogue.songs for tag in song.tags} - {"simulated"})
-            for tag in self.rng.choice(tags, len(tags) * 2 // 3, replace=False).tolist():
+            for tag in person.rng.choice(tags, len(tags) * 2 // 3, replace=False).tolist():
                 person.ledger.blocked_tags.add(tag)
                 person.follow(BlockChanged, kind="tag", value=tag, blocked=True)
         if person.kind == "a thousand events":
             for _ in range(50):
                 self._begin(person, Mode.CALM, (0.5, 0.5), context={})
-                for row in self.rng.integers(self.ground.known_songs, size=9).tolist():
+                for row in person.rng.integers(self.ground.known_songs, size=9).tolist():
                     self._offered(person, self.ground.hostile, row, Mode.CALM, engagement=1.0, rating=None)
                 person.follow(SessionEnded, session_number=person.ledger.session, after=(0.6, 0.4))
                 person.now += DAY / 4.0
@@ -212,10 +251,10 @@ class Shard:
             population=int(person.ledger.population),
         )
         person.ledger.begin(number, said)
-        self._asks_copycat = self.tallies[person.kind].sessions % MEASURED == 0
 
     def _end(self, person: Person, said: Report | None) -> None:
         person.follow(SessionEnded, session_number=person.ledger.session, after=said)
+        person.turn += 1
         self.tallies[person.kind].sessions += 1
 
     def _report(self, person: Person) -> Report | None:
@@ -223,28 +262,24 @@ class Shard:
         if person.kind == "no report":
             return None
         if spoken := REPORTS.get(person.kind):
-            return spoken[int(self.rng.integers(len(spoken)))]
+            return spoken[int(person.rng.integers(len(spoken)))]
         return self._said(person)
 
     def _said(self, person: Person) -> Report:
         """Return what somebody says who says what is true, as far as people can."""
         spread = self.truth.simulation.parameters.feedback.report_spread
-        valence, arousal = np.clip(person.truth.affect[0] + self.rng.normal(size=2) * spread, 0, 1).tolist()
+        valence, arousal = np.clip(person.truth.affect[0] + person.rng.normal(size=2) * spread, 0, 1).tolist()
         return valence, arousal
-
-    def _excluded(self, engine: Engine) -> tuple[str, ...]:
-        songs = engine.catalogue.songs
-        return tuple(songs[row].song_id for row in self.rng.permutation(len(songs))[: len(songs) * 3 // 4])
 
     def _song(
         self, engine: Engine, person: Person, mode: Mode, *, rates: bool, exclude: tuple[str, ...] = ()
-    ) -> None:
+    ) -> Life:
         assert person.state.open is not None
         view = view_of(person.state, person.state.open, engine.bundle.manifest.context)
-        given = recommend(engine, view, self.snapshot, now=person.now, exclude=exclude)
-        outcome = given.refusal or given.songs[0]
+        given = yield Asked(engine, Question(view=view, snapshot=self.snapshot, now=person.now, exclude=exclude))
+        (outcome,) = given.outcomes
         tally = self.tallies[person.kind]
-        place = place_of(person.ledger.population, mode, outcome.decision.estimate_source)
+        place = place_of(person.ledger.population, mode, outcome.decision.estimate_source, view.listening)
         tally.count(place, outcome.decision.rung, outcome.choices)
         if not isinstance(outcome, Recommendation):
             person.now += 60.0
@@ -252,7 +287,7 @@ class Shard:
         for rule in broken_rules(person.ledger, mode, outcome.decision, now=person.now, exclude=exclude):
             tally.broken[rule] += 1
         row = int(engine.catalogue.rows(np.array([outcome.decision.song]))[0])
-        if self._asks_copycat:
+        if person.turn % MEASURED == 0:
             self._measure(person, mode, view, outcome, row)
         engagement, rating = self._heard(person, row, rates=rates)
         self._offered(person, engine, row, mode, engagement=engagement, rating=rating)
@@ -277,7 +312,7 @@ class Shard:
         """Return how the listener took the song, which moves their true affect."""
         if row >= self.ground.known_songs:
             return 0.2, 0
-        person.truth, signals = self.truth.step(person.truth, np.array([row]), self.rng)
+        person.truth, signals = self.truth.step(person.truth, np.array([row]), person.rng)
         if person.kind == "all dislikes":
             return 0.03, 0
         return float(signals[0, 0]), int(signals[0, 1]) if rates else None
@@ -302,6 +337,22 @@ class Shard:
         person.now += duration * max(engagement, 0.05) + GAP_SECONDS
         person.follow(SongPlayed, session_number=opened.session_number, play=play, late=None)
         person.ledger.heard(row, engagement, rating)
+
+
+def _together(asking: list[tuple[Life, Asked]]) -> Iterator[list[tuple[Life, Asked]]]:
+    """Yield those who can be answered together: over one engine, and no more than a worker would."""
+    by_engine: dict[int, list[tuple[Life, Asked]]] = {}
+    for each in asking:
+        by_engine.setdefault(id(each[1].engine), []).append(each)
+    for sharing in by_engine.values():
+        yield from (sharing[start : start + BATCH_LIMIT] for start in range(0, len(sharing), BATCH_LIMIT))
+
+
+def _most_songs(engine: Engine, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return the ids of three songs in four, or as many as a request may name."""
+    songs = engine.catalogue.songs
+    count = min(len(songs) * 3 // 4, MOST_EXCLUDED)
+    return tuple(songs[row].song_id for row in rng.permutation(len(songs))[:count])
 
 
 def _local_time(hour: float) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.guardrails import Choice, Limits, Rule, Rung
-from models.listening import Mode, Population
+from models.listening import Listening, Mode, Population
 from training.stress.config import TOLERANCES
 
 BELOW = (Rung.KNOWN_SAFE, Rung.APPROVED, Rung.SILENCE)
@@ -52,8 +52,8 @@ class Place(NamedTuple):
 
     population: str
     mode: str
-    source: str
-    """Where the affect estimate came from; a session's first song is the one after a report, or none."""
+    song: str
+    """Which one of the session, and where the affect estimate came from."""
 
 
 class Fall(NamedTuple):
@@ -155,19 +155,21 @@ def falls_table(tally: Tally) -> str:
     """Return where listeners of one kind fell back, and which rules alone stood in their way."""
     rules = [rule.label for rule in Rule]
     heads = "".join(f" {head:>16}" for head in (*rules, "several"))
-    lines = [f"{'population':12} {'mode':12} {'estimate':12} {'asked':>7} {'fell':>5} {'share':>6}{heads}"]
+    lines = [f"{'population':12} {'mode':12} {'song, estimate':20} {'asked':>7} {'fell':>5} {'share':>6}{heads}"]
     for place, asked in sorted(tally.places.items()):
         falls = {fall: count for fall, count in tally.falls.items() if fall.place == place}
         fell = sum(falls.values())
         by = "".join(f" {sum(n for fall, n in falls.items() if rule in fall.alone):16}" for rule in rules)
         several = sum(n for fall, n in falls.items() if not fall.alone)
         lines.append(
-            f"{place.population:12} {place.mode:12} {place.source:12} {asked:7} {fell:5} "
+            f"{place.population:12} {place.mode:12} {place.song:20} {asked:7} {fell:5} "
             f"{fell / max(asked, 1):6.2%}{by} {several:16}"
         )
     return "\n".join(lines)
 
 
-def place_of(population: Population, mode: Mode, source: str) -> Place:
-    """Return where a song was asked for."""
-    return Place(population.label, mode.label, source)
+def place_of(population: Population, mode: Mode, source: str, listening: Listening) -> Place:
+    """Return where a song was asked for by somebody who has listened so far."""
+    heard = int(listening.play_start[-1] - listening.play_start[-2])
+    song = ("first", "second")[heard] if heard < 2 else "later"
+    return Place(population.label, mode.label, f"{song}, {source}")

@@ -44,7 +44,7 @@ def test_a_shard_meets_the_same_again_and_another_shard_something_else() -> None
 
 
 def test_shards_make_up_the_sessions_that_were_asked_for() -> None:
-    assert shards(2_500) == [(0, 1_000), (1, 1_000), (2, 500)]
+    assert shards(10_000) == [(0, 4_000), (1, 4_000), (2, 2_000)]
 
 
 @pytest.mark.prove
