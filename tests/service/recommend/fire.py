@@ -133,8 +133,12 @@ Life = Generator[Asked, Recommended, None]
 class Shard:
     """Some sessions, half of them typical: lives of strangers, and of people of each hostile kind, all at once."""
 
-    def __init__(self, ground: Ground, *, seed: int, number: int, sessions: int) -> None:
+    def __init__(
+        self, ground: Ground, *, seed: int, number: int, sessions: int, together: int = BATCH_LIMIT
+    ) -> None:
+        """Draw the listeners of some sessions; at most `together` of them are answered at once."""
         self.ground = ground
+        self.together = together
         self.seed = (seed, number)
         typical = (sessions + 1) // 2
         self.hostile = sessions - typical
@@ -148,8 +152,16 @@ class Shard:
         """Let the sessions happen, many listeners answered together as by a worker; return what was met."""
         asking = [(life, next(life)) for life in self._lives()]
         while asking:
-            asking = [each for batch in _together(asking) for each in self._answered(batch)]
+            asking = [each for batch in self._batches(asking) for each in self._answered(batch)]
         return self.tallies
+
+    def _batches(self, asking: list[tuple[Life, Asked]]) -> Iterator[list[tuple[Life, Asked]]]:
+        """Yield those who are answered at once: who share an engine, and not too many."""
+        by_engine: dict[int, list[tuple[Life, Asked]]] = {}
+        for each in asking:
+            by_engine.setdefault(id(each[1].engine), []).append(each)
+        for sharing in by_engine.values():
+            yield from (sharing[n : n + self.together] for n in range(0, len(sharing), self.together))
 
     @staticmethod
     def _answered(batch: list[tuple[Life, Asked]]) -> Iterator[tuple[Life, Asked]]:
@@ -337,15 +349,6 @@ class Shard:
         person.now += duration * max(engagement, 0.05) + GAP_SECONDS
         person.follow(SongPlayed, session_number=opened.session_number, play=play, late=None)
         person.ledger.heard(row, engagement, rating)
-
-
-def _together(asking: list[tuple[Life, Asked]]) -> Iterator[list[tuple[Life, Asked]]]:
-    """Yield those who can be answered together: over one engine, and no more than a worker would."""
-    by_engine: dict[int, list[tuple[Life, Asked]]] = {}
-    for each in asking:
-        by_engine.setdefault(id(each[1].engine), []).append(each)
-    for sharing in by_engine.values():
-        yield from (sharing[start : start + BATCH_LIMIT] for start in range(0, len(sharing), BATCH_LIMIT))
 
 
 def _most_songs(engine: Engine, rng: np.random.Generator) -> tuple[str, ...]:
