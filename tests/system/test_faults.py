@@ -21,43 +21,21 @@ import pytest
 from pydantic import SecretStr
 
 from models.repository import Repository
-from tests.bundles import ENDLESS, seal_bundle
 from tests.processes import listeners
 from tests.processes.clock import ProcessClock, needs_faketime
-from tests.processes.disk import SmallDisk, needed, small_disk
+from tests.processes.disk import SmallDisk, needed
 from tests.processes.listeners import Ledger, until
 from tests.processes.postgresql import needs_postgresql
 from tests.processes.process import free_port
 from tests.processes.proxy import needs_haproxy
 from tests.processes.replica import replica
 from tests.service.server import Listener
-from tests.system.topology import Topology, topology
+from tests.system.topology import Topology
 
 pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(240)]
 
 WORKER_FAULTS = frozenset({"broken", "502", "503"})
 """What an app may see while one of two replicas dies: a broken answer; and where it dies twice, none to be had."""
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory) -> Repository:
-    """Bundles of this module's own: one of its tests damages one."""
-    repository = Repository(tmp_path_factory.mktemp("bundles"))
-    seal_bundle(repository, limits=ENDLESS)
-    return repository
-
-
-@pytest.fixture(scope="module")
-def disk() -> Iterator[SmallDisk | None]:
-    """Where PostgreSQL's data lies, if this machine lets one mount it."""
-    with small_disk(megabytes=256) as disk:
-        yield disk
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory, repository: Repository, disk: SmallDisk | None) -> Iterator[Topology]:
-    with topology(tmp_path_factory.mktemp("faults"), repository, disk=disk.folder if disk else None) as running:
-        yield running
 
 
 @contextmanager

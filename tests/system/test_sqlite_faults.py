@@ -12,7 +12,6 @@ import pytest
 from models.repository import Repository
 from service.operations import upgrade_database
 from service.settings import Settings
-from tests.bundles import ENDLESS, seal_bundle
 from tests.processes.disk import SmallDisk, needed, small_disk
 from tests.processes.listeners import Ledger, under_load, until
 from tests.processes.process import free_port
@@ -33,20 +32,18 @@ def disk() -> Iterator[SmallDisk]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory, disk: SmallDisk) -> Iterator[Replica]:
+def served(tmp_path_factory, endless_repository: Repository, disk: SmallDisk) -> Iterator[Replica]:
     """A replica whose database has a disk of its own; its home, where Redis and the log lie, has not."""
     folder: Path = tmp_path_factory.mktemp("sqlite-faults")
-    repository = Repository(folder / "bundles")
-    seal_bundle(repository, limits=ENDLESS)
     settings: Settings = home_settings(
         folder / "home",
-        repository,
+        endless_repository,
         port=free_port(),
         database_url=f"sqlite:///{disk.folder / 'amrs.sqlite3'}",
         write_timeout_seconds=5.0,
     )
     upgrade_database(settings)
-    furnish(settings, repository)
+    furnish(settings, endless_repository)
     with replica(settings) as served:
         yield served
 
