@@ -4,6 +4,7 @@ The rest of the service raises errors that know no HTTP. A message reaches the c
 raised on purpose; what nobody expected is told as nothing but its request id.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPMethod, HTTPStatus
@@ -194,8 +195,13 @@ def _allowed(request: Request) -> str:
     return ", ".join(method.value for method in known)
 
 
+_PLACE: Final = re.compile(r"(context\..*?(?=: expected)|[^ ]*?): (.*)", re.DOTALL)
+"""`context.mood: …`: a place holds no space, except that a key of the context may be any text at all."""
+
+
 def _places_of(error: AmrsError) -> list[dict[str, str]] | None:
-    """Return the place that a broken contract names, where its message begins with one: `context.mood: …`."""
-    path, separator, message = str(error).partition(": ")
-    named = isinstance(error, DataError) and not isinstance(error, UnknownSong) and separator and " " not in path
-    return [{"path": path, "message": message}] if named else None
+    """Return the place that a broken contract names, where its message begins with one."""
+    if not isinstance(error, DataError) or isinstance(error, UnknownSong):
+        return None
+    named = _PLACE.fullmatch(str(error))
+    return [{"path": named[1], "message": named[2]}] if named else None

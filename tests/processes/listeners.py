@@ -5,11 +5,11 @@ saw meanwhile is counted. A request that was never answered may or may not be in
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -130,6 +130,27 @@ def listening(address: str, *, count: int, name: str = "l", key: str | None = No
         stopped.set()
         for app in apps:
             app.join(60)
+
+
+@contextmanager
+def under_load(
+    address: str, database_url: str, *, name: str, count: int = 4, key: str | None = None
+) -> Iterator[list[Ledger]]:
+    """Let listeners go round during the block and a while after it, then reconcile their ledgers with SQL."""
+    with listening(address, count=count, name=name, key=key) as ledgers:
+        until(lambda: all(len(ledger.told) >= 2 for ledger in ledgers))
+        yield ledgers
+        told = [len(ledger.told) for ledger in ledgers]
+        until(lambda: all(len(ledger.told) >= n + 2 for ledger, n in zip(ledgers, told, strict=True)))
+    reconcile(ledgers, database_url)
+
+
+def until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    """Wait until something holds; a test that waits in vain fails."""
+    end = monotonic() + seconds
+    while not holds():
+        assert monotonic() < end, f"waited {seconds:g} s in vain"
+        sleep(0.05)
 
 
 @dataclass

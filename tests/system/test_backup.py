@@ -20,7 +20,6 @@ from redis import Redis
 from models.repository import Repository
 from service.operations import upgrade_database
 from service.settings import Settings
-from tests.bundles import ENDLESS, seal_bundle
 from tests.processes.listeners import Ledger, found_in, listening, reconcile
 from tests.processes.postgresql import needs_postgresql, own_postgresql, program, url_of
 from tests.processes.process import free_port
@@ -82,9 +81,10 @@ def _postgresql(url: str) -> Kept:
     return Kept(url, lambda file: run("pg_dump", "-Fc", "-f", str(file), "postgres"), restore)
 
 
-def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(kept: Kept, tmp_path):
-    file, repository = tmp_path / "backup", Repository(tmp_path / "bundles")
-    seal_bundle(repository, limits=ENDLESS)
+def test_a_backup_under_load_holds_all_that_was_acknowledged_before_it(
+    kept: Kept, endless_repository: Repository, tmp_path
+):
+    file, repository = tmp_path / "backup", endless_repository
     with own_redis(tmp_path) as (_, redis_url):
         settings = _settings(tmp_path / "before", repository, kept.database_url, redis_url)
         upgrade_database(settings)

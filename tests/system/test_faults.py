@@ -7,7 +7,7 @@ brings all of them in random order for as long as `AMRS_TEST_PROVE_SECONDS` says
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -21,16 +21,16 @@ import pytest
 from pydantic import SecretStr
 
 from models.repository import Repository
-from tests.bundles import ENDLESS, seal_bundle
+from tests.processes import listeners
 from tests.processes.clock import ProcessClock, needs_faketime
-from tests.processes.disk import SmallDisk, needed, small_disk
-from tests.processes.listeners import Ledger, listening, reconcile
+from tests.processes.disk import SmallDisk, needed
+from tests.processes.listeners import Ledger, until
 from tests.processes.postgresql import needs_postgresql
 from tests.processes.process import free_port
 from tests.processes.proxy import needs_haproxy
 from tests.processes.replica import replica
 from tests.service.server import Listener
-from tests.system.topology import Topology, topology
+from tests.system.topology import Topology
 
 pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(240)]
 
@@ -38,45 +38,14 @@ WORKER_FAULTS = frozenset({"broken", "502", "503"})
 """What an app may see while one of two replicas dies: a broken answer; and where it dies twice, none to be had."""
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory) -> Repository:
-    """Bundles of this module's own: one of its tests damages one."""
-    repository = Repository(tmp_path_factory.mktemp("bundles"))
-    seal_bundle(repository, limits=ENDLESS)
-    return repository
-
-
-@pytest.fixture(scope="module")
-def disk() -> Iterator[SmallDisk | None]:
-    """Where PostgreSQL's data lies, if this machine lets one mount it."""
-    with small_disk(megabytes=256) as disk:
-        yield disk
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory, repository: Repository, disk: SmallDisk | None) -> Iterator[Topology]:
-    with topology(tmp_path_factory.mktemp("faults"), repository, disk=disk.folder if disk else None) as running:
-        yield running
-
-
 @contextmanager
 def under_load(
     running: Topology, name: str, *, count: int = 4, address: str | None = None, key: str | None = None
 ) -> Iterator[list[Ledger]]:
-    """Let listeners go round during the block and a while after it, then reconcile their ledgers with SQL."""
-    with listening(address or running.address, count=count, name=name, key=key) as ledgers:
-        _until(lambda: all(len(ledger.told) >= 2 for ledger in ledgers))
+    """Let listeners go round the topology, or one replica of it."""
+    where = address or running.address
+    with listeners.under_load(where, running.database_url, name=name, count=count, key=key) as ledgers:
         yield ledgers
-        told = [len(ledger.told) for ledger in ledgers]
-        _until(lambda: all(len(ledger.told) >= n + 2 for ledger, n in zip(ledgers, told, strict=True)))
-    reconcile(ledgers, running.database_url)
-
-
-def _until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
-    until = monotonic() + seconds
-    while not holds():
-        assert monotonic() < until, "the listeners do not go on"
-        sleep(0.05)
 
 
 def test_redis_killed_and_back_empty_is_not_noticed(running: Topology):
@@ -128,7 +97,7 @@ def test_postgresql_that_hangs_is_refused_in_bounded_time(running: Topology):
 def test_a_full_disk_refuses_writes_until_there_is_room(running: Topology, disk: SmallDisk | None):
     """Nobody mends anything but the disk: the service, and PostgreSQL, go on by themselves."""
     with under_load(running, "disk-full") as ledgers, needed(disk).full():
-        _until(lambda: all(ledger.seen["503"] for ledger in ledgers))
+        until(lambda: all(ledger.seen["503"] for ledger in ledgers))
 
     assert all(ledger.seen.keys() <= {"503"} for ledger in ledgers)
 
@@ -140,7 +109,7 @@ def test_a_slow_redis_costs_no_answer_more_than_its_timeout(running: Topology):
         with running.redis_wire.slow(1.0):
             sleep(3.0)
             slow = [each for n, ledger in zip(before, ledgers, strict=True) for each in ledger.seconds[n:]]
-        _until(lambda: _redis_is_up(running))
+        until(lambda: _redis_is_up(running))
         told = [ledger.degraded.total() for ledger in ledgers]
 
     assert not any(ledger.seen for ledger in ledgers)
@@ -152,8 +121,8 @@ def test_a_redis_half_open_is_done_without(running: Topology):
     """Its connections stay open and say nothing, for ever; new ones pass again after a while."""
     with under_load(running, "redis-half-open") as ledgers:
         with running.redis_wire.silent():
-            _until(lambda: all(ledger.degraded["redis"] for ledger in ledgers))
-        _until(lambda: _redis_is_up(running))
+            until(lambda: all(ledger.degraded["redis"] for ledger in ledgers))
+        until(lambda: _redis_is_up(running))
 
     assert not any(ledger.seen for ledger in ledgers)
 
@@ -191,13 +160,13 @@ def test_a_clock_put_back_ends_no_session_and_keeps_the_order(running: Topology,
         (unanswered,) = here.ask().json()["recommendations"]
 
         clock.set(-7200)
-        _until(lambda: _started_at(odd_client) < began)
+        until(lambda: _started_at(odd_client) < began)
         told = here.tell(unanswered["recommendation_id"])
         songs = [each.cycle()["position"] for each in (here, there, here, there)]
         again = here.ask()
         history = here.client.get(f"{here.path}/history").json()
         clock.set(0)
-        _until(lambda: _started_at(odd_client) > began)
+        until(lambda: _started_at(odd_client) > began)
         ended = here.end()
 
     assert told.status_code == 200, told.text
@@ -243,7 +212,7 @@ def test_a_bundle_altered_on_disk_is_refused_and_the_live_one_goes_on(running: T
             replica.process.kill()
             replica.process.start(wait=False)
             running.await_replicas(1)
-            _until(lambda: "bundle not taken up" in replica.process.said())
+            until(lambda: "bundle not taken up" in replica.process.said())
         finally:
             graph.write_bytes(kept)
         replica.process.kill()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 from pydantic import SecretStr
@@ -11,7 +10,7 @@ from redis import Redis
 
 from models.repository import Repository
 from tests.processes.cluster import needs_redis_cli, own_cluster
-from tests.processes.listeners import Ledger, listening, reconcile
+from tests.processes.listeners import Ledger, listening, reconcile, until
 from tests.processes.process import Process, free_port
 from tests.processes.replica import Replica, replica
 from tests.service.conftest import furnished_sqlite, sqlite_template  # noqa: F401
@@ -58,13 +57,6 @@ def keys_on(url: str) -> set[str]:
     """Return the keys that one node holds."""
     with Redis.from_url(url) as redis:
         return {key.decode() for key in redis.scan_iter(count=1000)}
-
-
-def until(holds, *, seconds: float = 30.0) -> None:
-    end = monotonic() + seconds
-    while not holds():
-        assert monotonic() < end
-        sleep(0.05)
 
 
 def went_on(ledgers: list[Ledger]) -> bool:

@@ -15,23 +15,15 @@ from tests.processes.listeners import listening, reconcile
 from tests.processes.postgresql import needs_postgresql
 from tests.processes.proxy import needs_haproxy
 from tests.service.server import Listener
-from tests.system.topology import Topology, topology
+from tests.system.topology import Topology
 
 SESSIONS = "/v1/listeners/{listener_id}/sessions"
 
 pytestmark = [needs_haproxy, needs_postgresql, pytest.mark.timeout(180)]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """The topology, over a repository of its own."""
-    repository = Repository(tmp_path_factory.mktemp("bundles"))
-    seal_bundle(repository, limits=ENDLESS)
-    with topology(tmp_path_factory.mktemp("topology"), repository) as running:
-        yield running
-
-
 def test_songs_come_through_the_proxy_from_both_replicas(running: Topology):
+    before = [each.numbers() for each in running.replicas]
     for place in range(6):
         with httpx.Client(base_url=running.address, timeout=30) as client:
             listener = Listener(client, f"through-{place}", "s")
@@ -39,14 +31,19 @@ def test_songs_come_through_the_proxy_from_both_replicas(running: Topology):
             listener.cycle()
             assert listener.end().status_code == 200
 
-    told = [each.numbers() for each in running.replicas]
+    after = [each.numbers() for each in running.replicas]
     for method, route, status in (
         ("POST", SESSIONS, 201),
         ("POST", f"{SESSIONS}/{{session_id}}/recommendations", 200),
     ):
         name = f'amrs_http_requests_total{{method="{method}",route="{route}",status="{status}"}}'
-        assert sum(each.get(name, 0) for each in told) == 6
-    assert all(sum(each[name] for name in each if SESSIONS in name) for each in told)
+        assert sum(each.get(name, 0) for each in after) - sum(each.get(name, 0) for each in before) == 6
+    assert all(_asked(told) > _asked(earlier) for told, earlier in zip(after, before, strict=True))
+
+
+def _asked(told: dict[str, float]) -> float:
+    """Return how often a replica was asked about sessions."""
+    return sum(value for name, value in told.items() if SESSIONS in name)
 
 
 def test_a_session_goes_on_at_the_other_replica(running: Topology):

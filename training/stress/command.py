@@ -20,7 +20,7 @@ from models.errors import BundleError, DataError
 from models.gates import Attestation, GateReport
 from models.log import Log, read_log
 from models.repository import Repository
-from training.copycat import CloningEpoch
+from training.copycat import CloningEpoch, Copycat
 from training.material import Material, prepare
 from training.metrics.prediction import prediction_scores
 from training.policies.plain import Learned
@@ -85,10 +85,11 @@ def stress_bundle(
     """
     bundle = repository.open(version)
     log = read_log(log_folder)
-    material = _material(bundle, log, preset)
+    material = material_of_training(bundle, log, preset)
     with showing(console) as stages:
         cloned = stages.stage("Copycat", total=preset.copycat.epochs, unit="epochs")
-        subject = sealed_subject(bundle, _copycat(bundle, material, preset, lambda _: cloned(1)))
+        copycat = copycat_of_training(bundle, material, preset, lambda _: cloned(1))
+        subject = sealed_subject(bundle, _over_songs(copycat, material))
         total = song_total(len(material.split.test), config)
         report = stress_test(
             subject,
@@ -165,8 +166,13 @@ def find_log(bundle: Bundle, logs: Path) -> Path:
     )
 
 
-def _material(bundle: Bundle, log: Log, preset: Preset) -> Material:
-    """Return the log, split as it was for training."""
+def material_of_training(bundle: Bundle, log: Log, preset: Preset) -> Material:
+    """Return the log, split as it was for a bundle's training.
+
+    Raises:
+        DataError: the log has no songs in the bundle's space.
+        BundleError: the bundle names no seed.
+    """
     space, found = bundle.manifest.space, log.description.embeddings.get(bundle.manifest.space.name)
     if found is None or found.width != space.width:
         there = {name: each.width for name, each in log.description.embeddings.items()}
@@ -191,15 +197,22 @@ def _training_seed(bundle: Bundle) -> int:
     return seed
 
 
-def _copycat(
-    bundle: Bundle, material: Material, preset: Preset, advance: Callable[[CloningEpoch], None]
-) -> Callable[[Float[ndarray, "N E"]], Policy]:
-    """Return what lays Copycat, cloned as it was in training, over the songs of given embeddings."""
-    cloned = copycat_of(material, preset, np.random.default_rng([_training_seed(bundle), 2]), advance)
+def copycat_of_training(
+    bundle: Bundle,
+    material: Material,
+    preset: Preset,
+    advance: Callable[[CloningEpoch], None] = lambda _: None,
+) -> Copycat:
+    """Return Copycat, cloned from the material as it was in a bundle's training."""
+    return copycat_of(material, preset, np.random.default_rng([_training_seed(bundle), 2]), advance)
+
+
+def _over_songs(copycat: Copycat, material: Material) -> Callable[[Float[ndarray, "N E"]], Policy]:
+    """Return what lays Copycat over the songs of given embeddings."""
 
     def over(embeddings: Float[ndarray, "N E"]) -> Policy:
-        songs, targets = material.reading(embeddings), unit_targets(cloned.target, embeddings)
-        return Learned(PolicyOver(network=cloned.network, songs=songs, targets=targets))
+        songs, targets = material.reading(embeddings), unit_targets(copycat.target, embeddings)
+        return Learned(PolicyOver(network=copycat.network, songs=songs, targets=targets))
 
     return over
 

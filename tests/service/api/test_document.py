@@ -12,7 +12,7 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
-from tests.service.api.walk import KEY, Walk, walk
+from tests.service.api.walk import KEY, STOOD_STILL, Walk, walk
 from tests.service.server import serving
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,6 +24,8 @@ pytestmark = pytest.mark.filterwarnings(
 def walked(settings: Settings, **effort: Any) -> Walk:
     """Walk through a service with a key, whose rate is as good as unlimited."""
     changed = {"api_keys": (KEY,), "rate_limit_per_second": 1e6, "rate_limit_burst": 1e6}
+    waits = ("head_timeout_seconds", "body_timeout_seconds", "write_timeout_seconds")
+    changed |= dict.fromkeys(waits, STOOD_STILL)
     begun = perf_counter()
     with serving(Settings(**(settings.model_dump() | changed))) as client:
         found = walk(str(client.base_url).rstrip("/"), **effort)

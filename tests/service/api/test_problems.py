@@ -100,6 +100,10 @@ TABLE = {
         {"session_id": "s-2", "context": {"mood": 1}},
         ("context.mood", "expected one of the declared keys (local_time)"),
     ),
+    "an undeclared context key with a colon and spaces": invalid(
+        {"session_id": "s-2", "context": {"the mood: now ": 1}},
+        ("context.the mood: now ", "expected one of the declared keys (local_time)"),
+    ),
     "a context value its field cannot hold": invalid(
         {"session_id": "s-2", "context": {"local_time": "nine"}},
         ("context.local_time", "expected an RFC 3339 time with an offset, got 'nine'"),

@@ -6,7 +6,6 @@ are the numbers its models gave (the estimate, and what was predicted of the son
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -31,6 +30,9 @@ class Ledger:
 
     bundle: Bundle
     catalogue: Catalogue
+    """As it is now; songs are withdrawn meanwhile."""
+    distances: np.ndarray
+    """How far each song lies from its nearest training song."""
     population: Population = Population.UNSPECIFIED
     session: int = 0
     said: Report | None = None
@@ -54,12 +56,12 @@ class Ledger:
         """Its feedback came."""
         self.plays.setdefault(self.catalogue.songs[row].song_id, []).append((engagement, rating))
 
-    @cached_property
-    def distances(self) -> np.ndarray:
-        """How far each song lies from its nearest training song: every pair, one after the other."""
-        points = self.bundle.projections.support_points.astype(np.float64)
-        songs = self.bundle.projections.support_map(self.catalogue.embeddings[self.bundle.manifest.space.name])
-        return np.array([np.sqrt(((points - each) ** 2).sum(axis=1).min()) for each in songs.astype(np.float64)])
+
+def distances_of(bundle: Bundle, embeddings: np.ndarray) -> np.ndarray:
+    """Return how far each song lies from its nearest training song: every pair, one song after the other."""
+    points = bundle.projections.support_points.astype(np.float64)
+    songs = bundle.projections.support_map(embeddings).astype(np.float64)
+    return np.array([np.sqrt(((points - each) ** 2).sum(axis=1).min()) for each in songs])
 
 
 def broken_rules(
@@ -101,6 +103,10 @@ def _was_offered_lately(ledger: Ledger, song_id: str, artist: str, limits: Limit
             return True
         if other_artist == artist and (ago < limits.artist_gap or hours < limits.artist_gap_hours - SLACK):
             return True
+        if ago > max(limits.song_gap, limits.artist_gap) and hours > max(
+            limits.song_gap_hours, limits.artist_gap_hours
+        ):
+            return False  # what was offered before that is longer ago still
     return False
 
 
