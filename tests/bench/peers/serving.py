@@ -1,0 +1,229 @@
+"""Starts a peer with a private Redis and a fresh database, lets it stand still, and ends it for sure.
+
+A peer may start processes that start others and leave their group, as Ray's do. All of them inherit one variable
+of the environment, and by it they are found: in `/proc`, so on Linux alone.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import socket
+from tempfile import TemporaryDirectory
+from time import monotonic, perf_counter, sleep
+from typing import Final
+from uuid import uuid4
+
+from models.errors import Unavailable
+from service.benchmark.load import Listener, Measured, connected
+from service.memory.embedded import embedded_redis
+from tests.bench.peers.job import JobConfig
+
+HOST: Final = "127.0.0.1"
+ROOT: Final = Path(__file__).parents[3]
+START_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 15.0
+_MARK: Final = "AMRS_PEER_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a peer answered when it was asked for a song."""
+
+    status: int
+    recommendation_id: str = ""
+    song_id: str = ""
+
+
+@dataclass(slots=True)
+class PeerListener(Listener):
+    """A listener who speaks as one peer wants to be spoken to."""
+
+    async def ask(self) -> Answer:
+        """Ask for a song."""
+        raise NotImplementedError
+
+    async def tell(self, recommendation_id: str, *, engagement: float, rating: float) -> int:
+        """Tell what became of it; return the status."""
+        raise NotImplementedError
+
+    async def cycle(self, measured: Measured, *, since: float) -> None:
+        number = next(self.numbers)
+        answer = await self.ask()
+        measured.latencies.append(perf_counter() - since)
+        if answer.status != 200:
+            measured.refusals += 1
+            return
+        status = await self.tell(answer.recommendation_id, engagement=(number % 10) / 10, rating=float(number % 2))
+        measured.refusals += status != 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What can be turned: see `JobConfig`."""
+
+    workers: int = 1
+    batch: int = 16
+    wait_ms: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.workers} worker{'s' * (self.workers > 1)}, batch {self.batch}, wait {self.wait_ms:g} ms"
+
+
+def grid(*, waits_ms: tuple[float, ...] = (0, 1, 2)) -> tuple[Tuning, ...]:
+    """Return every tuning that is tried; a batch of one waits for nobody."""
+    return tuple(
+        Tuning(workers=workers, batch=batch, wait_ms=wait_ms)
+        for workers in (1, 2)
+        for batch in (1, 8, 16)
+        for wait_ms in (waits_ms if batch > 1 else waits_ms[:1])
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One serving framework with the job written for it."""
+
+    name: str
+    command: Callable[[Path, JobConfig, Path], list[str]]
+    """Makes the command line of an interpreter, a configuration and an empty folder."""
+    listener: type[PeerListener]
+    tuning: Tuning
+    """The best of those tried (README.md)."""
+    grid: tuple[Tuning, ...]
+    """Those tried."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What every peer serves."""
+
+    bundle: Path
+    songs: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A peer that answers."""
+
+    config: JobConfig
+    mark: str
+
+    def stand_still(self) -> None:
+        """Stop every process of the peer where it is: it takes no time from another's measurement."""
+        _signal(self.mark, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let every process of the peer go on."""
+        _signal(self.mark, signal.SIGCONT)
+
+
+@contextmanager
+def running(peer: Peer, python: Path, material: Material, *, tuning: Tuning | None = None) -> Iterator[Running]:
+    """Give a peer that has gone round once; nothing of it is left afterwards.
+
+    Raises:
+        Unavailable: it does not come up; what it said is part of the message.
+    """
+    chosen = tuning or peer.tuning
+    with TemporaryDirectory(prefix="amrs-peer-") as name, ExitStack() as stack:
+        folder = Path(name)
+        config = JobConfig(
+            bundle=material.bundle,
+            songs=material.songs,
+            redis_url=stack.enter_context(embedded_redis(folder)),
+            database=folder / "peer.db",
+            port=free_port(),
+            workers=chosen.workers,
+            batch=chosen.batch,
+            wait_ms=chosen.wait_ms,
+        )
+        mark = uuid4().hex
+        talk = stack.enter_context((folder / "talk.txt").open("w+b"))
+        environment = {**os.environ, **_OWN_THREAD, **peer.environment, **config.as_environment(), _MARK: mark}
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        process = subprocess.Popen(
+            peer.command(python, config, scratch),
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=talk,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        stack.callback(_end, process, mark)
+        try:
+            _await_cycle(peer, config, process)
+        except Unavailable as problem:
+            talk.seek(0)
+            said = talk.read()[-4000:].decode(errors="replace")
+            raise Unavailable(f"{peer.name}: {problem}; it said:\n{said}") from None
+        yield Running(config=config, mark=mark)
+
+
+_OWN_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Processes are the workers, there as here."""
+
+
+def marked(mark: str) -> list[int]:
+    """Return the id of every process that inherited a mark."""
+    wanted = f"{_MARK}={mark}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it ended meanwhile, or is somebody else's
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
+
+
+def _signal(mark: str, number: int) -> None:
+    for process in marked(mark):
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Ask the first process to end, and end whatever is left."""
+    _signal(mark, signal.SIGCONT)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    while marked(mark):
+        _signal(mark, signal.SIGKILL)
+        process.poll()
+        sleep(0.05)
+    process.wait()
+
+
+def _await_cycle(peer: Peer, config: JobConfig, process: subprocess.Popen[bytes]) -> None:
+    until = monotonic() + START_SECONDS
+    while not asyncio.run(_goes_round(peer, config)):
+        if process.poll() is not None:
+            raise Unavailable(f"it ended with status {process.returncode}")
+        if monotonic() > until:
+            raise Unavailable(f"it did not answer within {START_SECONDS:g} s")
+        sleep(0.1)
+
+
+async def _goes_round(peer: Peer, config: JobConfig) -> bool:
+    measured = Measured()
+    try:
+        async with asyncio.timeout(START_SECONDS), connected(HOST, config.port) as client:
+            await peer.listener(client, "first", "first").cycle(measured, since=perf_counter())
+    except (OSError, EOFError, ValueError):  # nobody there, hung up, or another answer than JSON
+        return False
+    return not measured.refusals
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
