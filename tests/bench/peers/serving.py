@@ -217,7 +217,7 @@ async def _goes_round(peer: Peer, config: JobConfig) -> bool:
     try:
         async with asyncio.timeout(START_SECONDS), connected(HOST, config.port) as client:
             await peer.listener(client, "first", "first").cycle(measured, since=perf_counter())
-    except (OSError, EOFError, ValueError):  # nobody there, hung up, or another answer than JSON
+    except (OSError, EOFError, ValueError, RuntimeError):  # nobody there, hung up, or an answer of another shape
         return False
     return not measured.refusals
 

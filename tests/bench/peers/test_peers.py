@@ -1,4 +1,4 @@
-"""Each peer does the whole job: songs of the catalogue, feedback on record, histories that grow, nothing left running.
+"""Each peer does the whole job: songs of the catalogue, feedback on record, histories that grow.
 
 Where `AMRS_TEST_<PEER>_PYTHON` names an interpreter that has it.
 """
