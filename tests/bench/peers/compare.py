@@ -7,7 +7,7 @@ each peer in every tuning of its grid instead.
 
 import argparse
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from tests.bench.peers.choosing import pack_play, write_songs
 from tests.bench.peers.job import history_key
 from tests.bench.peers.litserve.peer import LITSERVE
 from tests.bench.peers.mlserver.peer import MLSERVER
+from tests.bench.peers.processes import Belonging
 from tests.bench.peers.ray_serve.peer import RAY_SERVE
 from tests.bench.peers.serving import HOST, Material, Peer, Running, Tuning, running
 
@@ -46,6 +47,7 @@ PEERS: Final[Mapping[str, Peer]] = {
 }
 Page = tuple[list[str], list[list[str]]]
 """The head and the rows of a table."""
+HEAD: Final = ["whole job", "tuning", "cycles/s", "p50 ms", "p99 ms", "CPU ms a cycle"]
 WARM_SECONDS: Final = 1.0
 """How long each goes round before the clock runs."""
 
@@ -64,6 +66,25 @@ class CompareConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one contender did in one turn."""
+
+    measured: Measured
+    cpu_seconds: float
+    """Of the processor, in all its processes; Redis and the load are not among them."""
+
+    @property
+    def rate(self) -> float:
+        """Whole cycles in a second."""
+        return self.measured.cycles_per_second
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of the processor for a whole cycle."""
+        return 1000 * self.cpu_seconds / (self.rate * self.measured.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
     """One of those compared."""
 
@@ -71,27 +92,28 @@ class Contender:
     described: str
     port: int
     listeners: Sequence[Listener]
-    stand_still: Callable[[], None]
-    go_on: Callable[[], None]
+    processes: Belonging
 
-    async def measure(self, seconds: float) -> Measured:
+    async def turn(self, seconds: float) -> Turn:
         """Return what one turn saw; connections are new ones, for idle ones may have been closed.
 
         Raises:
             Unavailable: a cycle was refused.
         """
-        self.go_on()
+        self.processes.go_on()
         async with AsyncExitStack() as stack:
             for listener in self.listeners:
                 listener.client = await stack.enter_async_context(connected(HOST, self.port))
-            for turn in (WARM_SECONDS, seconds):
-                measured = await closed_loop(list(self.listeners), seconds=turn)
+            for length in (WARM_SECONDS, seconds):
+                before = self.processes.cpu_seconds()
+                measured = await closed_loop(list(self.listeners), seconds=length)
+                cpu_seconds = self.processes.cpu_seconds() - before
                 if measured.refusals:
                     raise Unavailable(
                         f"{self.name} refused {measured.refusals} of {len(measured.latencies)} cycles"
                     )
-        self.stand_still()
-        return measured
+        self.processes.stand_still()
+        return Turn(measured=measured, cpu_seconds=cpu_seconds)
 
 
 @contextmanager
@@ -115,7 +137,11 @@ async def _read(home: Settings) -> tuple[str, list[str], np.ndarray]:
 @contextmanager
 def ours(home: Settings, config: CompareConfig) -> Iterator[Contender]:
     """Give the service with one worker, its histories grown through its own front door."""
-    with shared_resources(home) as shared, service_of(shared) as port:
+    processes = Belonging()
+    with shared_resources(home) as shared, ExitStack() as stack:
+        with processes.inherited():
+            port = stack.enter_context(service_of(shared))
+        stack.callback(processes.go_on)
 
         async def furnish() -> list[Listener]:
             async with AsyncExitStack() as stack:
@@ -127,14 +153,9 @@ def ours(home: Settings, config: CompareConfig) -> Iterator[Contender]:
                 await grow(listeners, cycles=config.event_count)
             return listeners
 
-        yield Contender(
-            name="service",
-            described="1 worker",
-            port=port,
-            listeners=asyncio.run(furnish()),
-            stand_still=_nothing,
-            go_on=_nothing,
-        )
+        listeners = asyncio.run(furnish())
+        processes.stand_still()
+        yield Contender(name="service", described="1 worker", port=port, listeners=listeners, processes=processes)
 
 
 @contextmanager
@@ -144,14 +165,13 @@ def theirs(
     """Give a peer, its histories written where it reads them; it stands still."""
     with running(peer, python, material, tuning=tuning) as run:
         seed(run, material, config)
-        run.stand_still()
+        run.processes.stand_still()
         yield Contender(
             name=peer.name,
             described=str(tuning or peer.tuning),
             port=run.config.port,
             listeners=[peer.listener(None, name, name) for name in listener_names(config)],
-            stand_still=run.stand_still,
-            go_on=run.go_on,
+            processes=run.processes,
         )
 
 
@@ -175,34 +195,32 @@ def seed(run: Running, material: Material, config: CompareConfig) -> None:
             redis.set(history_key(name), b"".join(plays))
 
 
-def _nothing() -> None:
-    """Leave the service as it is: idle, it does nearly nothing."""
-
-
-async def in_rounds(contenders: Sequence[Contender], config: CompareConfig) -> list[list[Measured]]:
-    """Return, of each contender, what each of its turns saw."""
-    turns: list[list[Measured]] = [[] for _ in contenders]
+async def in_rounds(contenders: Sequence[Contender], config: CompareConfig) -> list[list[Turn]]:
+    """Return each contender's turns."""
+    turns: list[list[Turn]] = [[] for _ in contenders]
     for _ in range(config.round_count):
         for place, contender in enumerate(contenders):
-            turns[place].append(await contender.measure(config.round_seconds))
+            turns[place].append(await contender.turn(config.round_seconds))
     return turns
 
 
-def table_of(contenders: Sequence[Contender], turns: Sequence[Sequence[Measured]]) -> Page:
+def table_of(contenders: Sequence[Contender], turns: Sequence[Sequence[Turn]]) -> Page:
     """Return one row a contender: medians over its turns, and the first's cycles for one of its own."""
-    head = ["whole job", "tuning", "cycles/s", "p50 ms", "p99 ms", f"{contenders[0].name} to it"]
+    head = [*HEAD, f"{contenders[0].name} to it"]
     rows = []
-    for contender, measured in zip(contenders, turns, strict=True):
-        ratio = median(
-            first.cycles_per_second / each.cycles_per_second
-            for first, each in zip(turns[0], measured, strict=True)
-        )
+    for contender, own in zip(contenders, turns, strict=True):
+        ratio = median(first.rate / turn.rate for first, turn in zip(turns[0], own, strict=True))
+        percentiles = [median(turn.measured.percentile(share) for turn in own) for share in (0.5, 0.99)]
         rows.append(
             [
                 contender.name,
                 contender.described,
-                f"{median(each.cycles_per_second for each in measured):,.0f}",
-                *(f"{1000 * median(each.percentile(share) for each in measured):.1f}" for share in (0.5, 0.99)),
+                f"{median(turn.rate for turn in own):,.0f}",
+                *(
+                    f"{1000 * median(turn.measured.percentile(share) for turn in own):.1f}"
+                    for share in (0.5, 0.99)
+                ),
+                f"{median(turn.cpu_ms for turn in own):.2f}",
                 f"{ratio:.2f}×",
             ]
         )
@@ -237,9 +255,9 @@ def tune(home: Settings, pythons: Mapping[str, Path], config: CompareConfig) -> 
                 with theirs(peer, python, material, config, tuning=tuning) as contender:
                     turns = asyncio.run(in_rounds([contender], config))
                 (row,) = table_of([contender], turns)[1]
-                found.append((median(each.cycles_per_second for each in turns[0]), row[:-1]))
+                found.append((median(turn.rate for turn in turns[0]), row[:-1]))
             rows += [row for _, row in sorted(found, key=lambda each: -each[0])]
-    return ["whole job", "tuning", "cycles/s", "p50 ms", "p99 ms"], rows
+    return HEAD, rows
 
 
 def named_path(said: str) -> tuple[str, Path]:

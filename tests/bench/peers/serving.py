@@ -1,12 +1,7 @@
-"""Starts a peer with a private Redis and a fresh database, lets it stand still, and ends it for sure.
-
-A peer may start processes that start others and leave their group, as Ray's do. All of them inherit one variable
-of the environment, and by it they are found: in `/proc`, so on Linux alone.
-"""
+"""Starts a peer with a private Redis and a fresh database, and ends it for sure; how it is spoken to."""
 
 import asyncio
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,18 +11,17 @@ from socket import socket
 from tempfile import TemporaryDirectory
 from time import monotonic, perf_counter, sleep
 from typing import Final
-from uuid import uuid4
 
 from models.errors import Unavailable
 from service.benchmark.load import Listener, Measured, connected
 from service.memory.embedded import embedded_redis
 from tests.bench.peers.job import JobConfig
+from tests.bench.peers.processes import MARK, Belonging
 
 HOST: Final = "127.0.0.1"
 ROOT: Final = Path(__file__).parents[3]
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 15.0
-_MARK: Final = "AMRS_PEER_RUN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +106,7 @@ class Running:
     """A peer that answers."""
 
     config: JobConfig
-    mark: str
-
-    def stand_still(self) -> None:
-        """Stop every process of the peer where it is: it takes no time from another's measurement."""
-        _signal(self.mark, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let every process of the peer go on."""
-        _signal(self.mark, signal.SIGCONT)
+    processes: Belonging
 
 
 @contextmanager
@@ -143,62 +129,41 @@ def running(peer: Peer, python: Path, material: Material, *, tuning: Tuning | No
             batch=chosen.batch,
             wait_ms=chosen.wait_ms,
         )
-        mark = uuid4().hex
+        processes = Belonging()
         talk = stack.enter_context((folder / "talk.txt").open("w+b"))
-        environment = {**os.environ, **_OWN_THREAD, **peer.environment, **config.as_environment(), _MARK: mark}
+        environment = {**os.environ, **_OWN_THREAD, **peer.environment, **config.as_environment()}
         scratch = folder / "scratch"
         scratch.mkdir()
         process = subprocess.Popen(
             peer.command(python, config, scratch),
-            env=environment | {"PYTHONPATH": str(ROOT)},
+            env=environment | {"PYTHONPATH": str(ROOT), MARK: processes.mark},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=talk,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        stack.callback(_end, process, mark)
+        stack.callback(_end, process, processes)
         try:
             _await_cycle(peer, config, process)
         except Unavailable as problem:
             talk.seek(0)
             said = talk.read()[-4000:].decode(errors="replace")
             raise Unavailable(f"{peer.name}: {problem}; it said:\n{said}") from None
-        yield Running(config=config, mark=mark)
+        yield Running(config=config, processes=processes)
 
 
 _OWN_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Processes are the workers, there as here."""
 
 
-def marked(mark: str) -> list[int]:
-    """Return the id of every process that inherited a mark."""
-    wanted = f"{_MARK}={mark}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):  # it ended meanwhile, or is somebody else's
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return found
-
-
-def _signal(mark: str, number: int) -> None:
-    for process in marked(mark):
-        with suppress(ProcessLookupError):
-            os.kill(process, number)
-
-
-def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+def _end(process: subprocess.Popen[bytes], processes: Belonging) -> None:
     """Ask the first process to end, and end whatever is left."""
-    _signal(mark, signal.SIGCONT)
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    while marked(mark):
-        _signal(mark, signal.SIGKILL)
-        process.poll()
-        sleep(0.05)
+    processes.go_on()
+    with processes.ending():
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
     process.wait()
 
 

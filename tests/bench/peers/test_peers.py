@@ -15,7 +15,7 @@ from service.benchmark.load import connected
 from tests.bench.peers.choosing import PLAY, write_songs
 from tests.bench.peers.compare import PEERS
 from tests.bench.peers.job import history_key
-from tests.bench.peers.serving import HOST, Answer, Material, Peer, Running, marked, running
+from tests.bench.peers.serving import HOST, Answer, Material, Peer, Running, running
 from tests.bundles import make_embeddings, make_songs
 
 CYCLES = 20
@@ -52,8 +52,8 @@ def test_a_peer_does_the_whole_job_and_leaves_nothing_running(name: str, materia
     peer = PEERS[name]
 
     with running(peer, Path(str(PYTHONS[name])), material) as run:
-        run.stand_still()
-        run.go_on()
+        run.processes.stand_still()
+        run.processes.go_on()
         answers = asyncio.run(go_round(peer, run))
         with sqlite3.connect(run.config.database) as sql:
             given = dict(
@@ -68,4 +68,4 @@ def test_a_peer_does_the_whole_job_and_leaves_nothing_running(name: str, materia
     assert given == heard == {each.recommendation_id: each.song_id for each in answers}
     assert len(given) == CYCLES
     assert len(history) == CYCLES * PLAY.itemsize
-    assert marked(run.mark) == []
+    assert run.processes.ids() == []

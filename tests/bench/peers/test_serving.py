@@ -1,14 +1,13 @@
 """A peer that does not come up is told as it told it, and whatever a peer started ends with it."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from models.errors import Unavailable
-from tests.bench.peers.serving import Material, Peer, PeerListener, Tuning, grid, marked, running
+from tests.bench.peers.processes import Belonging
+from tests.bench.peers.serving import Material, Peer, PeerListener, Tuning, grid, running
 
 NOTHING = Material(bundle=Path("none"), songs=Path("none"))
 
@@ -54,18 +53,8 @@ pathlib.Path({str(left)!r}).write_text(f"{{child.pid}} {{os.environ['AMRS_PEER_R
         pass
 
     process, mark = left.read_text().split()
-    assert marked(mark) == []
+    assert Belonging(mark).ids() == []
     assert not is_running(int(process))
-
-
-def test_a_mark_finds_its_own_processes_alone():
-    environment = {**os.environ, "AMRS_PEER_RUN": "mine"}
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment) as process:
-        found, others = marked("mine"), marked("another's")
-        process.communicate(b"\n")
-
-    assert found == [process.pid]
-    assert others == []
 
 
 def test_a_batch_of_one_waits_for_nobody():
