@@ -26,7 +26,7 @@ from service.benchmark.home import benchmark_home
 from service.benchmark.load import Listener, Measured, closed_loop, connected, grow
 from service.benchmark.serve import _service as service_of
 from service.journal.bundles import live_bundle
-from service.journal.journal import open_journal
+from service.journal.journal import JournalConfig, open_journal
 from service.journal.songs import read_catalogue
 from service.serve import shared_resources
 from service.settings import Settings
@@ -126,7 +126,8 @@ def material_of(home: Settings) -> Iterator[Material]:
 
 
 async def _read(home: Settings) -> tuple[str, list[str], np.ndarray]:
-    async with open_journal(home.database_url) as journal:
+    patient = JournalConfig(read_timeout_seconds=60.0)
+    async with open_journal(home.database_url, config=patient) as journal:
         live = await journal.read(live_bundle)
         catalogue = await journal.read(read_catalogue)
     rows = np.flatnonzero(~catalogue.withdrawn)
@@ -216,10 +217,7 @@ def table_of(contenders: Sequence[Contender], turns: Sequence[Sequence[Turn]]) -
                 contender.name,
                 contender.described,
                 f"{median(turn.rate for turn in own):,.0f}",
-                *(
-                    f"{1000 * median(turn.measured.percentile(share) for turn in own):.1f}"
-                    for share in (0.5, 0.99)
-                ),
+                *(f"{1000 * seconds:.1f}" for seconds in percentiles),
                 f"{median(turn.cpu_ms for turn in own):.2f}",
                 f"{ratio:.2f}×",
             ]
