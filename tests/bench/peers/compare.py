@@ -28,7 +28,7 @@ from service.benchmark.serve import _service as service_of
 from service.journal.bundles import live_bundle
 from service.journal.journal import JournalConfig, open_journal
 from service.journal.songs import read_catalogue
-from service.serve import shared_resources
+from service.serve import shared_resources, stopping_on_sigterm
 from service.settings import Settings
 from tests.bench.peers.bentoml.peer import BENTOML
 from tests.bench.peers.choosing import pack_play, write_songs
@@ -281,12 +281,19 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="medians are taken over them")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
+    parser.add_argument("--plays", type=int, default=100, help="in each history before anything is measured")
     parser.add_argument("--tune", action="store_true", help="measure every tuning of each peer instead")
     parser.add_argument("--markdown", action="store_true", help="print the table for a page")
     arguments = parser.parse_args()
-    config = CompareConfig(round_count=arguments.rounds, round_seconds=arguments.seconds)
+    config = CompareConfig(
+        event_count=arguments.plays, round_count=arguments.rounds, round_seconds=arguments.seconds
+    )
     measure = tune if arguments.tune else compare
-    with benchmark_home(Settings(home=arguments.home), song_count=config.song_count, database_url=None) as home:
+    deployment = Settings(home=arguments.home)
+    with (
+        stopping_on_sigterm(),
+        benchmark_home(deployment, song_count=config.song_count, database_url=None) as home,
+    ):
         head, rows = measure(home, dict(arguments.python), config)
     if arguments.markdown:
         print(as_markdown(head, rows))

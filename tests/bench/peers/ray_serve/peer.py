@@ -37,5 +37,9 @@ RAY_SERVE: Final = Peer(
     listener=RayServeListener,
     tuning=Tuning(workers=1, batch=16, wait_ms=0),
     grid=grid(),
-    environment={"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"},
+    environment={
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_worker_niceness": "0",
+    },
 )
