@@ -7,6 +7,7 @@ each peer in every tuning of its grid instead.
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ class CompareConfig:
     """Listeners, and connections, at a time."""
     round_count: int = 5
     round_seconds: float = 5.0
+    workers: tuple[int, ...] = (1, 2)
+    batches: tuple[int, ...] = (1, 8, 16)
+    waits_ms: tuple[float, ...] = (0, 1, 2)
+    """Which tunings of a grid are tried."""
+
+    def tries(self, tuning: Tuning) -> bool:
+        """Whether a tuning of a grid is tried."""
+        return tuning.workers in self.workers and tuning.batch in self.batches and tuning.wait_ms in self.waits_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,15 +256,24 @@ def tune(home: Settings, pythons: Mapping[str, Path], config: CompareConfig) -> 
     rows: list[list[str]] = []
     with material_of(home) as material:
         for name, python in pythons.items():
-            peer = PEERS[name]
-            found: list[tuple[float, list[str]]] = []
-            for tuning in peer.grid:
-                with theirs(peer, python, material, config, tuning=tuning) as contender:
-                    turns = asyncio.run(in_rounds([contender], config))
-                (row,) = table_of([contender], turns)[1]
-                found.append((median(turn.rate for turn in turns[0]), row[:-1]))
+            found = [
+                _tuned(PEERS[name], python, material, config, tuning)
+                for tuning in PEERS[name].grid
+                if config.tries(tuning)
+            ]
             rows += [row for _, row in sorted(found, key=lambda each: -each[0])]
     return HEAD, rows
+
+
+def _tuned(
+    peer: Peer, python: Path, material: Material, config: CompareConfig, tuning: Tuning
+) -> tuple[float, list[str]]:
+    """Return the cycles per second in one tuning, and its row, which is also told at once."""
+    with theirs(peer, python, material, config, tuning=tuning) as contender:
+        turns = asyncio.run(in_rounds([contender], config))
+    (row,) = table_of([contender], turns)[1]
+    print(*row[:-1], sep=" | ", file=sys.stderr, flush=True)
+    return median(turn.rate for turn in turns[0]), row[:-1]
 
 
 def named_path(said: str) -> tuple[str, Path]:
@@ -283,10 +301,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
     parser.add_argument("--plays", type=int, default=100, help="in each history before anything is measured")
     parser.add_argument("--tune", action="store_true", help="measure every tuning of each peer instead")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="that `--tune` tries")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 16], help="that `--tune` tries")
+    parser.add_argument("--waits", type=float, nargs="+", default=[0, 1, 2], help="in ms, that `--tune` tries")
     parser.add_argument("--markdown", action="store_true", help="print the table for a page")
     arguments = parser.parse_args()
     config = CompareConfig(
-        event_count=arguments.plays, round_count=arguments.rounds, round_seconds=arguments.seconds
+        event_count=arguments.plays,
+        round_count=arguments.rounds,
+        round_seconds=arguments.seconds,
+        workers=tuple(arguments.workers),
+        batches=tuple(arguments.batches),
+        waits_ms=tuple(arguments.waits),
     )
     measure = tune if arguments.tune else compare
     deployment = Settings(home=arguments.home)
