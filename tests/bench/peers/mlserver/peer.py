@@ -40,9 +40,13 @@ def _one(name: str, datatype: str, value: str | float) -> dict[str, Any]:
 
 
 def _command(python: Path, config: JobConfig, scratch: Path) -> list[str]:
-    """Write the settings with the tuning in them, as MLServer reads them: from files in a folder."""
+    """Write the settings with the tuning in them, as MLServer reads them: from files in a folder.
+
+    One worker is the server's own process.
+    """
     settings = json.loads((HERE / "settings.json").read_text())
-    settings |= {"http_port": config.port, "parallel_workers": config.workers - 1}
+    apart = config.workers if config.workers > 1 else 0
+    settings |= {"http_port": config.port, "parallel_workers": apart}
     (scratch / "settings.json").write_text(json.dumps(settings))
     for name in ("recommend", "feedback"):
         model = json.loads((HERE / name / "model-settings.json").read_text())
