@@ -49,8 +49,6 @@ PEERS: Final[Mapping[str, Peer]] = {
 Page = tuple[list[str], list[list[str]]]
 """The head and the rows of a table."""
 HEAD: Final = ["whole job", "tuning", "cycles/s", "p50 ms", "p99 ms", "CPU ms a cycle"]
-WARM_SECONDS: Final = 1.0
-"""How long each goes round before the clock runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +62,8 @@ class CompareConfig:
     """Listeners, and connections, at a time."""
     round_count: int = 5
     round_seconds: float = 5.0
+    warm_seconds: float = 1.0
+    """How long each goes round before the clock runs."""
     workers: tuple[int, ...] = (1, 2)
     batches: tuple[int, ...] = (1, 8, 16)
     waits_ms: tuple[float, ...] = (0, 1, 2)
@@ -103,7 +103,7 @@ class Contender:
     listeners: Sequence[Listener]
     processes: Belonging
 
-    async def turn(self, seconds: float) -> Turn:
+    async def turn(self, config: CompareConfig) -> Turn:
         """Return what one turn saw; connections are new ones, for idle ones may have been closed.
 
         Raises:
@@ -113,7 +113,7 @@ class Contender:
         async with AsyncExitStack() as stack:
             for listener in self.listeners:
                 listener.client = await stack.enter_async_context(connected(HOST, self.port))
-            for length in (WARM_SECONDS, seconds):
+            for length in (config.warm_seconds, config.round_seconds):
                 before = self.processes.cpu_seconds()
                 measured = await closed_loop(list(self.listeners), seconds=length)
                 cpu_seconds = self.processes.cpu_seconds() - before
@@ -210,7 +210,7 @@ async def in_rounds(contenders: Sequence[Contender], config: CompareConfig) -> l
     turns: list[list[Turn]] = [[] for _ in contenders]
     for _ in range(config.round_count):
         for place, contender in enumerate(contenders):
-            turns[place].append(await contender.turn(config.round_seconds))
+            turns[place].append(await contender.turn(config))
     return turns
 
 
