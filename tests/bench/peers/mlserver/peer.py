@@ -60,6 +60,6 @@ MLSERVER: Final = Peer(
     name="MLServer",
     command=_command,
     listener=MLServerListener,
-    tuning=Tuning(workers=1, batch=16, wait_ms=1),
+    tuning=Tuning(workers=1, batch=8, wait_ms=2),
     grid=grid(),
 )

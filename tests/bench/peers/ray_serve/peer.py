@@ -35,7 +35,7 @@ RAY_SERVE: Final = Peer(
     name="Ray Serve",
     command=_command,
     listener=RayServeListener,
-    tuning=Tuning(workers=1, batch=16, wait_ms=0),
+    tuning=Tuning(workers=1, batch=16, wait_ms=1),
     grid=grid(),
     environment={
         "RAY_USAGE_STATS_ENABLED": "0",
