@@ -102,6 +102,12 @@ class Contender:
     port: int
     listeners: Sequence[Listener]
     processes: Belonging
+    may_stand_still: bool = True
+
+    def stand_still(self) -> None:
+        """Wait for the next turn without taking any time."""
+        if self.may_stand_still:
+            self.processes.stand_still()
 
     async def turn(self, config: CompareConfig) -> Turn:
         """Return what one turn saw; connections are new ones, for idle ones may have been closed.
@@ -121,7 +127,7 @@ class Contender:
                     raise Unavailable(
                         f"{self.name} refused {measured.refusals} of {len(measured.latencies)} cycles"
                     )
-        self.processes.stand_still()
+        self.stand_still()
         return Turn(measured=measured, cpu_seconds=cpu_seconds)
 
 
@@ -175,14 +181,16 @@ def theirs(
     """Give a peer, its histories written where it reads them; it stands still."""
     with running(peer, python, material, tuning=tuning) as run:
         seed(run, material, config)
-        run.processes.stand_still()
-        yield Contender(
+        contender = Contender(
             name=peer.name,
             described=str(tuning or peer.tuning),
             port=run.config.port,
             listeners=[peer.listener(None, name, name) for name in listener_names(config)],
             processes=run.processes,
+            may_stand_still=peer.may_stand_still,
         )
+        contender.stand_still()
+        yield contender
 
 
 def listener_names(config: CompareConfig) -> list[str]:

@@ -91,6 +91,8 @@ class Peer:
     grid: tuple[Tuning, ...]
     """Those tried."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    may_stand_still: bool = True
+    """Whether it bears to be stopped and to go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

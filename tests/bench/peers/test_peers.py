@@ -52,8 +52,9 @@ def test_a_peer_does_the_whole_job_and_leaves_nothing_running(name: str, materia
     peer = PEERS[name]
 
     with running(peer, Path(str(PYTHONS[name])), material) as run:
-        run.processes.stand_still()
-        run.processes.go_on()
+        if peer.may_stand_still:
+            run.processes.stand_still()
+            run.processes.go_on()
         answers = asyncio.run(go_round(peer, run))
         with sqlite3.connect(run.config.database) as sql:
             given = dict(

@@ -59,4 +59,5 @@ RAY_SERVE: Final = Peer(
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_worker_niceness": "0",
     },
+    may_stand_still=False,  # afterwards, connections through its HAProxy were cut
 )
