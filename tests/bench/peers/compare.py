@@ -25,7 +25,7 @@ from rich.table import Table
 from models.errors import Unavailable
 from service.benchmark.home import benchmark_home
 from service.benchmark.load import Listener, Measured, closed_loop, connected, grow
-from service.benchmark.serve import _service as service_of
+from service.benchmark.serve import running_service as service_of
 from service.journal.bundles import live_bundle
 from service.journal.journal import JournalConfig, open_journal
 from service.journal.songs import read_catalogue

@@ -14,7 +14,7 @@ from typing import Final
 
 from models.errors import Unavailable
 from service.benchmark.load import Listener, Measured, connected
-from service.memory.embedded import _end_with_parent, embedded_redis
+from service.memory.embedded import embedded_redis, end_with_parent
 from tests.bench.peers.job import JobConfig
 from tests.bench.peers.processes import MARK, Belonging
 
@@ -144,7 +144,7 @@ def running(peer: Peer, python: Path, material: Material, *, tuning: Tuning | No
             stdout=talk,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # should this process be killed
+            preexec_fn=end_with_parent,  # should this process be killed
         )
         stack.callback(_end, process, processes)
         try:
