@@ -106,7 +106,7 @@ def redis_executable() -> str:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies; called in the child, before it becomes another program."""
+    """Ask Linux to end this process when its parent dies; called in the child before it runs its program."""
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
 
 
