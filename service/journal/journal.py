@@ -64,6 +64,7 @@ class Journal:
     """The system of record as one process sees it; open it with `open_journal`."""
 
     def __init__(self, database_url: str, config: JournalConfig, watch: JournalWatch) -> None:
+        self.database_url = database_url
         self._config = config
         self._watch = watch
         self._loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from service.journal.notices import announce
 from service.journal.tables import revisions
 
 Subject = Literal["songs", "bundles", "keys"]
@@ -21,7 +22,8 @@ class Revisions(NamedTuple):
 
 
 def advance(sql: Connection, subject: Subject) -> int:
-    """Count one more change, to be committed with it; return the new revision."""
+    """Count one more change, to be committed with it, and announce it; return the new revision."""
+    announce(sql, subject)
     return sql.execute(_ADVANCE, {"subject": subject}).scalar_one()
 
 

@@ -1,6 +1,7 @@
 """Following SQL: which bundles there are to hold and which songs, noticed within seconds by every worker.
 
-Counters in SQL rise with every change; each worker looks at them in the background and does what they call for.
+Counters in SQL rise with every change; each worker looks at them in the background, at once where PostgreSQL gives
+notice, and does what they call for.
 What goes wrong leaves everything as it was, is logged, and is tried again. Bundles and songs are followed side by
 side, so that a song withdrawn while a bundle is being loaded is withdrawn at once.
 """
@@ -12,6 +13,7 @@ from typing import Final
 from service.background import repeating
 from service.clock import Clock
 from service.journal.journal import Journal
+from service.journal.notices import hearing
 from service.live.bundles import BundleFollower
 from service.live.follow_songs import following_songs
 from service.live.live import Live
@@ -35,4 +37,6 @@ async def open_live(
         await stack.enter_async_context(
             repeating("follow bundles", bundles.look, seconds=LOOK_SECONDS, wake=bundles.wake)
         )
+        wake = {"songs": songs.wake, "bundles": bundles.wake}
+        await stack.enter_async_context(hearing(journal.database_url, wake))
         yield live, bundles

@@ -32,6 +32,8 @@ class SongFollower:
         self._journal = journal
         self._live = live
         self._turn = asyncio.Lock()
+        self.wake = asyncio.Event()
+        """Set to have SQL looked at now."""
 
     async def look(self) -> None:
         """Follow all that has changed since the last look.
@@ -85,7 +87,7 @@ async def following_songs(journal: Journal, live: Live) -> AsyncIterator[SongFol
     follower = SongFollower(journal, live)
     await follower.look()
     async with (
-        repeating("follow songs", follower.look, seconds=LOOK_SECONDS),
+        repeating("follow songs", follower.look, seconds=LOOK_SECONDS, wake=follower.wake),
         repeating("lay out songs", follower.compact, seconds=COMPACTION_LOOK_SECONDS),
     ):
         yield follower
