@@ -4,6 +4,7 @@ It invents lawful and unlawful requests for every operation, and chains of them;
 document (status, headers, media type, body), every lawful request must be taken, every unlawful one refused.
 """
 
+import os
 from time import perf_counter
 from typing import Any
 
@@ -50,7 +51,10 @@ def test_every_answer_is_as_the_document_says(settings: Settings) -> None:
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
 def test_every_answer_to_a_long_walk_is_as_the_document_says(settings: Settings) -> None:
-    hold(walked(settings, examples=100, chains=200, edges=True))
+    """As many requests are invented for each operation as `AMRS_TEST_EXAMPLES` says, and twice as many chains."""
+    examples = int(os.environ.get("AMRS_TEST_EXAMPLES", "100"))
+
+    hold(walked(settings, examples=examples, chains=2 * examples, edges=True))
 
 
 def test_a_path_says_which_methods_it_knows(shared_client: httpx.Client) -> None:
