@@ -27,8 +27,9 @@ _DEFAULT_PORT: Final = 6379
 
 AnyRedis = Redis | RedisCluster
 
-NO_ANSWER: Final = (RedisError, OSError, TimeoutError, RuntimeError)
-"""What a call raises that gets no answer. A RuntimeError is uvloop's: the connection was lost under the writer."""
+NO_ANSWER: Final = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
+"""What a call raises that gets no answer. A RuntimeError is uvloop's: the connection was lost under the writer. An
+AttributeError is redis-py's: a cluster's connection was dropped by another task, and there is no writer any more."""
 
 _log = structlog.get_logger("amrs.redis")
 

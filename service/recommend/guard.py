@@ -81,8 +81,8 @@ def last_report(listening: Listening) -> tuple[float, float] | None:
 def candidates(
     engine: Engine,
     state: Float[ndarray, "B M D"],
-    rows: Sequence[Int[ndarray, " K"]],
-    scores: Sequence[Float[ndarray, " K"]],
+    rows: Sequence[Int[ndarray, " _"]],
+    scores: Sequence[Float[ndarray, " _"]],
     blocks: Sequence[Blocks],
 ) -> list[Candidates]:
     """Return the songs of each listener, as a batch of one, with what is predicted of them."""

@@ -28,7 +28,7 @@ class Ladder:
     engine: Engine
     views: Sequence[View]
     encoded: Encoded
-    excluded: Sequence[Int[ndarray, " n"]]
+    excluded: Sequence[Int[ndarray, " _"]]
     """Catalogue rows that must not be among a listener's candidates."""
     watch: Stopwatch
 
@@ -47,7 +47,7 @@ class Ladder:
             ]
         return self._candidates(places, [rows for rows, _ in found], [scores for _, scores in found])
 
-    def _listed(self, places: Sequence[int], listed: Sequence[Int[ndarray, " l"]]) -> list[Candidates]:
+    def _listed(self, places: Sequence[int], listed: Sequence[Int[ndarray, " _"]]) -> list[Candidates]:
         most = self.engine.bundle.manifest.candidate_count
         with self.watch("match"):
             kept = [
@@ -58,7 +58,7 @@ class Ladder:
         return self._candidates(places, kept, scores)
 
     def _candidates(
-        self, places: Sequence[int], rows: Sequence[Int[ndarray, " K"]], scores: Sequence[Float[ndarray, " K"]]
+        self, places: Sequence[int], rows: Sequence[Int[ndarray, " _"]], scores: Sequence[Float[ndarray, " _"]]
     ) -> list[Candidates]:
         with self.watch("predict"):
             blocks = [self.views[place].blocks for place in places]

@@ -25,7 +25,7 @@ def hold(met: Tallies) -> None:
 
 
 def test_no_song_breaks_a_rule_in_a_hundred_sessions() -> None:
-    met = Shard(small_ground(), seed=0, number=0, sessions=120, together=1).burn()
+    met = Shard(small_ground(), seed=0, number=0, sessions=120).burn()
 
     hold(met)
     assert list(met) == list(KINDS)
@@ -36,7 +36,7 @@ def test_no_song_breaks_a_rule_in_a_hundred_sessions() -> None:
 
 def test_a_shard_meets_the_same_again_and_another_shard_something_else() -> None:
     first, again, other = (
-        Shard(small_ground(), seed=1, number=number, sessions=20, together=1).burn() for number in (3, 3, 4)
+        Shard(small_ground(), seed=1, number=number, sessions=20).burn() for number in (3, 3, 4)
     )
 
     assert first == again
@@ -52,6 +52,6 @@ def test_shards_make_up_the_sessions_that_were_asked_for() -> None:
 def test_no_song_breaks_a_rule_in_many_thousand_sessions() -> None:
     met: Tallies = {}
     for number, sessions in shards(int(os.environ.get("AMRS_TEST_SESSIONS", "100000"))):
-        add_up(met, Shard(small_ground(), seed=1, number=number, sessions=sessions, together=1).burn())
+        add_up(met, Shard(small_ground(), seed=1, number=number, sessions=sessions).burn())
 
     hold(met)
