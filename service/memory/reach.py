@@ -29,7 +29,7 @@ AnyRedis = Redis | RedisCluster
 
 NO_ANSWER: Final = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
 """What a call raises that gets no answer. A RuntimeError is uvloop's: the connection was lost under the writer. An
-AttributeError is redis-py's: a cluster's connection was dropped by another task, and there is no writer any more."""
+AttributeError is redis-py's: a cluster's connection was dropped by another task, and its writer is gone."""
 
 _log = structlog.get_logger("amrs.redis")
 
