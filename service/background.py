@@ -1,8 +1,9 @@
-"""Work that a running service repeats in the background, and goes without while SQL is away."""
+"""Work in the background: what a running service repeats, and what another thread does for those who wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 
@@ -38,6 +39,17 @@ async def repeating(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def deliver(outcomes: Iterable[tuple[asyncio.Future[Any], Any]]) -> None:
+    """Give those who wait on another thread's work what became of it: a value, or an error to be raised."""
+    for future, outcome in outcomes:
+        if future.done():
+            continue  # nobody waits any more
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 async def _pause(seconds: float, wake: asyncio.Event | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.errors import Unavailable
+from service.background import deliver
 from service.journal.command import Administration, Command, Written
 from service.journal.engine import open_readers, open_writer, scrub_file
 from service.journal.migrate import require_latest
@@ -169,13 +170,7 @@ class Journal:
 
     def _answer(self, settled: Settled) -> None:
         self._waiting_count -= len(settled)
-        for future, outcome in settled:
-            if future.done():
-                continue  # nobody waits any more
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+        deliver(settled)
 
     def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
         began = perf_counter()

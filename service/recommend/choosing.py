@@ -14,6 +14,7 @@ from threading import Thread
 from time import perf_counter
 from typing import Final
 
+from service.background import deliver
 from service.recommend.answering import Answered, Answering, Inquiry
 from service.telemetry.metrics import Metrics
 
@@ -73,10 +74,10 @@ class Choosing:
             except Exception as fault:  # noqa: BLE001  those who wait raise it; the thread must go on
                 outcomes = [fault] * len(batch)
             answered = [(each.answer, outcome) for each, outcome in zip(batch, outcomes, strict=True)]
-            self._loop.call_soon_threadsafe(_tell, answered)
+            self._loop.call_soon_threadsafe(deliver, answered)
 
     def _next(self) -> list[_Waiting] | None:
-        """Wait for a inquiry, and return it with those that wait as well; None at the end."""
+        """Wait for an inquiry, and return it with those that wait as well; None at the end."""
         first = self._incoming.get()
         batch = [] if first is None else [first]
         while first is not None and len(batch) < BATCH_LIMIT:
@@ -89,16 +90,6 @@ class Choosing:
                 break
             batch.append(another)
         return batch or None
-
-
-def _tell(answered: list[tuple[asyncio.Future[Answered], Answered | Exception]]) -> None:
-    for answer, outcome in answered:
-        if answer.done():
-            continue  # nobody waits any more
-        if isinstance(outcome, Exception):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
 
 
 @asynccontextmanager
