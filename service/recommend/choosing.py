@@ -24,7 +24,7 @@ BATCH_LIMIT: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """A inquiry, and where its answer goes."""
+    """An inquiry, and where its answer goes."""
 
     inquiry: Inquiry
     answer: asyncio.Future[Answered]
