@@ -92,16 +92,21 @@ def song_vectors(bundle: Bundle, embeddings: Float[ndarray, "N E"]) -> SongVecto
     maps, members = bundle.projections, bundle.manifest.member_count
     known = np.isfinite(embeddings).all(axis=1)  # (N,)
     finite = np.where(known[:, None], embeddings, np.float32(0))
-    head_hidden = maps.head_hidden(finite).reshape(len(finite), members, len(maps.head_hidden.offset) // members)
-    support_distance = nearest_distances(maps.support_points, maps.support_map(finite))
-    world_token, policy_token = maps.world_token(finite), maps.policy_token(finite)
+    with np.errstate(
+        invalid="ignore"
+    ):  # OpenBLAS reads past short vectors, and may meet a NaN that it throws away
+        head_hidden = maps.head_hidden(finite)
+        support_distance = nearest_distances(maps.support_points, maps.support_map(finite))
+        world_token, policy_token = maps.world_token(finite), maps.policy_token(finite)
+        index_rows = maps.index_rows(finite)
+    head_hidden = head_hidden.reshape(len(finite), members, len(maps.head_hidden.offset) // members)
     world_token[~known], policy_token[~known] = 0.0, 0.0
     head_hidden[~known], support_distance[~known] = np.nan, np.nan
     return SongVectors(
         world_token=world_token,
         policy_token=policy_token,
         head_hidden=head_hidden,
-        index_rows=maps.index_rows(finite),
+        index_rows=index_rows,
         support_distance=support_distance,
         known=known,
     )

@@ -41,10 +41,10 @@ def history(chooser: Chooser, *, plays: int, seed: int = 0) -> bytes:
 def without_rules(engine: Engine, packed: bytes) -> str:
     """Return the song of the service's own road, no rule asked."""
     manifest = engine.bundle.manifest
-    encoded = encode(engine, listening_of([packed], context_fields=manifest.context.field_count))
-    rows, scores = match(engine, encoded.query, manifest.candidate_count, np.zeros(0, np.int64))
+    encoded = encode(engine, [listening_of([packed], context_fields=manifest.context.field_count)])
+    rows, scores = match(engine, encoded.query[0], manifest.candidate_count, np.zeros(0, np.int64))
     dealt = manifest.decoder.deal(
-        scores[None], predict(engine, encoded.state, rows), np.zeros((1, len(rows)), np.int64), np.array([0])
+        scores[None], predict(engine, encoded.state, rows[None]), np.zeros((1, len(rows)), np.int64), np.array([0])
     )
     return engine.catalogue.songs[rows[dealt[0].argmax()]].song_id
 

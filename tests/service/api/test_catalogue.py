@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.journal import notices
 from service.live import follow_songs
 from service.settings import Settings
 from tests.bundles import SPACE, make_embeddings
@@ -170,8 +171,9 @@ def test_a_song_may_take_two_mebibytes_and_no_more(shared_client):
 
 
 def test_a_replica_that_is_behind_chooses_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """It never looks at the songs again here; the commit tells it what is withdrawn."""
+    """It never looks at the songs again here, and hears of no change; the commit tells it what is withdrawn."""
     monkeypatch.setattr(follow_songs, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(notices, "CHANNEL", "another")
     with serving(settings) as client:
         listeners = [Listener(client, listener_id=f"l-{place}") for place in range(4)]
         withdrawn: list[str] = []
