@@ -9,6 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from jaxtyping import Int
+from numpy import ndarray
+
+from models.context import NO_CONTEXT
+from models.known_safe import known_safe_songs
 from service.clock import Instant
 from service.errors import NotFound
 from service.journal.command import Command, Written
@@ -18,7 +23,8 @@ from service.journal.sessions import EndIdleSession, idle_sessions
 from service.journal.settle import Outcome
 from service.listener import ListenerKey
 from service.memory.cache import Cache
-from service.memory.rebuild import rebuild
+from service.memory.listening import to_listening
+from service.memory.rebuild import rebuild, whole_history
 from service.memory.state import ListenerState, apply
 
 Answer = TypeVar("Answer")
@@ -52,6 +58,15 @@ class Listeners:
         if state.known:
             await self.cache.remember(listener, state)
         return state
+
+    async def known_safe(self, listener: ListenerKey) -> Int[ndarray, " n"]:
+        """Return the keys of the listener's known-safe songs by their whole history, of which memory holds a part.
+
+        Raises:
+            Unavailable: SQL does not answer.
+        """
+        history = await self.journal.read(lambda sql: whole_history(sql, listener))
+        return known_safe_songs(to_listening(history, NO_CONTEXT), 0)
 
     async def write(self, command: Command[Answer]) -> Written[Answer]:
         """Commit a command, then let memory follow; as `Journal.write` otherwise."""

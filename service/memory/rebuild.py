@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, select
 
 from models.listening import Mode, Population
 from service.journal.events import Offer, Play
@@ -36,15 +36,29 @@ def rebuild(sql: Connection, listener: ListenerKey) -> ListenerState:
         sequence=row.sequence,
         population=Population[row.population.upper()],
         active_at=row.active_at,
-        sessions=_history(sql, number, session_rows),
+        sessions=trim(_history(sql, number, session_rows, _PLAYS)),
         open=_open(sql, number, session_rows),
         offers=tuple(Offer(*offer) for offer in sql.execute(_OFFERS, number).all()[::-1]),
         blocks=_blocks(sql, number),
     )
 
 
-def _history(sql: Connection, number: dict[str, int], session_rows: list[Any]) -> tuple[Session, ...]:
-    rows = sql.execute(_PLAYS, number).all()[::-1]
+def whole_history(sql: Connection, listener: ListenerKey) -> ListenerState:
+    """Return the listener's history, however long, and nothing else; for the rare question that needs it."""
+    names = {"app_id": listener.app_id, "listener_id": listener.listener_id}
+    row = sql.execute(_LISTENER, names).first()
+    if row is None:
+        return ListenerState()
+    number = {"listener": row.listener_number}
+    session_rows = list(sql.execute(_SESSIONS.limit(None), number))[::-1]
+    history = _history(sql, number, session_rows, _PLAYS.limit(None))
+    return ListenerState(sequence=row.sequence, sessions=history)
+
+
+def _history(
+    sql: Connection, number: dict[str, int], session_rows: list[Any], question: Select[Any]
+) -> tuple[Session, ...]:
+    rows = sql.execute(question, number).all()[::-1]
     plays_of = {
         session_number: tuple(
             Play(
@@ -59,19 +73,17 @@ def _history(sql: Connection, number: dict[str, int], session_rows: list[Any]) -
         )
         for session_number, group in groupby(rows, key=lambda row: row.session_number)
     }
-    return trim(
-        tuple(
-            Session(
-                session_number=row.session_number,
-                mode=Mode[row.mode.upper()],
-                started_at=row.started_at,
-                before=_pair(row.before_valence, row.before_arousal),
-                after=_pair(row.after_valence, row.after_arousal),
-                context=row.context,
-                plays=plays_of.get(row.session_number, ()),
-            )
-            for row in session_rows
+    return tuple(
+        Session(
+            session_number=row.session_number,
+            mode=Mode[row.mode.upper()],
+            started_at=row.started_at,
+            before=_pair(row.before_valence, row.before_arousal),
+            after=_pair(row.after_valence, row.after_arousal),
+            context=row.context,
+            plays=plays_of.get(row.session_number, ()),
         )
+        for row in session_rows
     )
 
 

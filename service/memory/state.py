@@ -84,6 +84,12 @@ class ListenerState(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Whether SQL knows the listener."""
         return self.sequence > 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the history is all there ever was: what was once disliked, say, may have been long ago."""
+        plays = sum(len(session.plays) for session in self.sessions)
+        return len(self.sessions) < SESSIONS and plays < PLAYS
+
     def open_at(self, at: Instant, *, idle_limit_seconds: float) -> OpenSession | None:
         """Return the session that is open at a time, if there is one."""
         if self.open is None or has_ended(None, self.active_at, at=at, idle_limit_seconds=idle_limit_seconds):

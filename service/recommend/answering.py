@@ -12,6 +12,8 @@ from traceback import format_exception
 from typing import Final
 
 import structlog
+from jaxtyping import Int
+from numpy import ndarray
 
 from models.errors import Unavailable
 from models.exposure import ExposureSnapshot
@@ -49,6 +51,8 @@ class Inquiry:
     at: Instant
     count: int
     exclude: tuple[str, ...]
+    known_safe: Int[ndarray, " n"] | None = None
+    """By the whole history, where it was asked for: memory holds the newest part."""
 
     @property
     def mode(self) -> Mode:
@@ -58,7 +62,7 @@ class Inquiry:
     def read_by(self, engine: Engine) -> Question:
         """Return the question as a bundle reads it."""
         return Question(
-            view=view_of(self.state, self.opened, engine.bundle.manifest.context),
+            view=view_of(self.state, self.opened, engine.bundle.manifest.context, self.known_safe),
             snapshot=self.snapshot,
             now=self.at / SECOND,
             count=self.count,

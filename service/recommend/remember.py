@@ -1,6 +1,8 @@
 """Remember: a listener's state, as it was kept, becomes what the road reads. R songs were offered lately."""
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from models.context import ContextSchema
 from models.known_safe import known_safe_songs
@@ -8,11 +10,24 @@ from models.listening import Mode
 from service.clock import SECOND
 from service.memory.listening import to_listening
 from service.memory.state import ListenerState, OpenSession
-from service.recommend.view import Blocks, Offered, View
+from service.recommend.view import Blocks, Offered, View, no_songs
 
 
-def view_of(state: ListenerState, opened: OpenSession, schema: ContextSchema) -> View:
-    """Return the listener as the road sees them, in their open session."""
+def view_of(
+    state: ListenerState,
+    opened: OpenSession,
+    schema: ContextSchema,
+    known_safe: Int[ndarray, " n"] | None = None,
+) -> View:
+    """Return the listener as the road sees them, in their open session.
+
+    Args:
+        state: as memory has it.
+        opened: the session.
+        schema: of the bundle's context.
+        known_safe: the known-safe songs by the whole history. Where memory does not hold all of it, it cannot tell
+            which songs are: without this none is.
+    """
     listening = to_listening(state, schema)
     blocks = state.blocks
     return View(
@@ -21,8 +36,12 @@ def view_of(state: ListenerState, opened: OpenSession, schema: ContextSchema) ->
         offered=_offered(state),
         blocks=Blocks(songs=blocks.song_ids, artists=blocks.artists, tags=blocks.tags),
         waiting=_waiting(state, opened),
-        known_safe=lambda: known_safe_songs(listening, 0),
+        known_safe=lambda: known_safe_songs(listening, 0) if state.is_whole else _or_none(known_safe),
     )
+
+
+def _or_none(known_safe: Int[ndarray, " n"] | None) -> Int[ndarray, " n"]:
+    return no_songs() if known_safe is None else known_safe
 
 
 def _waiting(state: ListenerState, opened: OpenSession) -> int:

@@ -7,7 +7,7 @@ now: memory may be as old as it likes, it costs a second look and never a wrong 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Final
 
@@ -36,6 +36,7 @@ REDIS: Final = "redis"
 """The name of memory among the dependencies a request may have to do without."""
 INTERVALS: Final = "intervals"
 """Says that a song is more unanswered songs ahead than intervals are calibrated for: it gets the widest."""
+_BELOW_KNOWN_SAFE: Final = (Rung.APPROVED, Rung.SILENCE)
 _NOTHING_KNOWN: Final = -1
 """A sequence no listener has: a write that expects it finds its receipt, its refusal, or `StaleMemory`."""
 
@@ -96,7 +97,7 @@ class Road:
                 state = await self._remember(asked.listener, afresh=attempt > 0)
             at = self.clock()
             inquiry = self._inquiry(asked, state, at=at, gone=gone)
-            answered = await self._choose(inquiry) if inquiry else None
+            inquiry, answered = await self._choose(inquiry) if inquiry else (None, None)
             command = self._command(asked, tell, inquiry, answered, at=at)
             try:
                 with self._timed("record"):
@@ -138,7 +139,21 @@ class Road:
             exclude=(*asked.exclude, *gone),
         )
 
-    async def _choose(self, inquiry: Inquiry) -> Answered:
+    async def _choose(self, inquiry: Inquiry) -> tuple[Inquiry, Answered]:
+        """Return the answer, and the inquiry that got it.
+
+        Who would be given a song from the approved list, or none, is first asked for their known-safe songs: of a
+        history longer than memory SQL alone knows them.
+        """
+        answered = await self._put(inquiry)
+        if inquiry.state.is_whole or not any(
+            each.decision.rung in _BELOW_KNOWN_SAFE for each in answered[1].outcomes
+        ):
+            return inquiry, answered
+        informed = replace(inquiry, known_safe=await self.listeners.known_safe(inquiry.listener))
+        return informed, await self._put(informed)
+
+    async def _put(self, inquiry: Inquiry) -> Answered:
         engine, recommended = await self.choosing.choose(inquiry)
         for step, seconds in recommended.seconds.items():
             self.metrics.steps[step].observe(seconds)

@@ -9,21 +9,25 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.affect import Affect
-from models.listening import Mode
+from models.context import NO_CONTEXT
+from models.listening import Mode, song_key
 from service.errors import StaleMemory
 from service.journal.command import Written
 from service.journal.events import Event
 from service.journal.history import HistoryPage, read_history
 from service.journal.journal import Journal, open_journal
 from service.listener import ListenerKey
+from service.memory import state
 from service.memory.cache import Cache, NoCache
 from service.memory.listeners import Listeners
 from service.memory.rebuild import rebuild
 from service.memory.redis_cache import RedisCacheConfig, open_redis_cache
 from service.memory.state import ListenerState
+from service.recommend.remember import view_of
 from tests.service.journal.examples import (
     LISTENER,
     MINUTE,
@@ -231,3 +235,31 @@ async def test_idle_sessions_are_written_down_as_ended(database_url: str) -> Non
 
         assert counts == [1, 0]
         assert (await listeners.state(LISTENER)).open is None
+
+
+async def test_known_safe_songs_rest_on_the_whole_history_of_which_memory_holds_the_newest_part(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """song-1 was disliked before all that memory holds, and heard out twice since; song-2 was heard out twice."""
+    monkeypatch.setattr(state, "PLAYS", 4)
+    heard = [("song-1", 0), *[("song-1", None), ("song-2", None)] * 2]
+    async with open_journal(database_url) as journal:
+        listeners = Listeners(journal, NoCache())
+        await listeners.write(start())
+        for place, (song, rating) in enumerate(heard):
+            at = NOON + place * MINUTE
+            await listeners.write(
+                recommend(song, expected_sequence=1 + 2 * place, request_id=f"r-{place}", first=place, at=at)
+            )
+            about = token(song, position=place, offered_at=at)
+            await listeners.write(feed_back(f"e-{place}", about=about, engagement=1.0, rating=rating, at=at))
+
+        remembered = await listeners.state(LISTENER)
+        safe = await listeners.known_safe(LISTENER)
+
+    assert not remembered.is_whole
+    opened = remembered.open
+    assert opened is not None
+    assert not len(view_of(remembered, opened, NO_CONTEXT).known_safe())  # memory cannot tell, and says none
+    np.testing.assert_array_equal(safe, [song_key("song-2")])
+    np.testing.assert_array_equal(view_of(remembered, opened, NO_CONTEXT, safe).known_safe(), safe)
