@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 
+from service.background import deliver
 from service.journal.engine import open_writer
 
 REDIS_VARIABLE: Final = "AMRS_BENCH_REDIS_URL"
@@ -87,13 +88,7 @@ class GroupCommit:
             if batch:
                 with self._engine.begin() as sql:
                     sql.execute(insert(_events), [row for row, _ in batch])
-                self._loop.call_soon_threadsafe(_tell, [done for _, done in batch])
-
-
-def _tell(written: list[asyncio.Future[None]]) -> None:
-    for done in written:
-        if not done.cancelled():
-            done.set_result(None)
+                self._loop.call_soon_threadsafe(deliver, [(done, None) for _, done in batch])
 
 
 class Resources(TypedDict):

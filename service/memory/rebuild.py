@@ -3,10 +3,11 @@
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from models.listening import Mode, Population
 from service.journal.events import Offer, Play
+from service.journal.outcomes import OF_PLAY
 from service.journal.tables import blocks, listeners, mode_changes, plays, recommendations, sessions
 from service.listener import ListenerKey
 from service.memory.state import (
@@ -143,14 +144,7 @@ _PLAYS: Final = (
         recommendations.c.song_key,
         recommendations.c.mode,
     )
-    .join(
-        recommendations,
-        and_(
-            recommendations.c.listener_number == plays.c.listener_number,
-            recommendations.c.session_number == plays.c.session_number,
-            recommendations.c.position == plays.c.position,
-        ),
-    )
+    .join(recommendations, OF_PLAY)
     .where(plays.c.listener_number == bindparam("listener"))
     .order_by(plays.c.session_number.desc(), plays.c.position.desc())
     .limit(PLAYS)

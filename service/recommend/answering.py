@@ -7,7 +7,7 @@ sent again. Both are counted, and enough of them lead back to the bundle before 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from traceback import format_exception
 from typing import Final
 
@@ -30,6 +30,7 @@ from service.live.tally import Tally
 from service.memory.state import ListenerState, OpenSession
 from service.recommend.recommend import Question, Recommended, recommend_all
 from service.recommend.remember import view_of
+from service.recommend.view import NO_SONGS
 from service.telemetry.model_metrics import ModelMetrics
 
 OWN_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
@@ -51,7 +52,7 @@ class Inquiry:
     at: Instant
     count: int
     exclude: tuple[str, ...]
-    known_safe: Int[ndarray, " n"] | None = None
+    known_safe: Int[ndarray, " n"] = field(default_factory=lambda: NO_SONGS)
     """By the whole history, where it was asked for: memory holds the newest part."""
 
     @property

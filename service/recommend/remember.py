@@ -10,14 +10,14 @@ from models.listening import Mode
 from service.clock import SECOND
 from service.memory.listening import to_listening
 from service.memory.state import ListenerState, OpenSession
-from service.recommend.view import Blocks, Offered, View, no_songs
+from service.recommend.view import NO_SONGS, Blocks, Offered, View
 
 
 def view_of(
     state: ListenerState,
     opened: OpenSession,
     schema: ContextSchema,
-    known_safe: Int[ndarray, " n"] | None = None,
+    known_safe: Int[ndarray, " n"] = NO_SONGS,
 ) -> View:
     """Return the listener as the road sees them, in their open session.
 
@@ -36,12 +36,8 @@ def view_of(
         offered=_offered(state),
         blocks=Blocks(songs=blocks.song_ids, artists=blocks.artists, tags=blocks.tags),
         waiting=_waiting(state, opened),
-        known_safe=lambda: known_safe_songs(listening, 0) if state.is_whole else _or_none(known_safe),
+        known_safe=lambda: known_safe_songs(listening, 0) if state.is_whole else known_safe,
     )
-
-
-def _or_none(known_safe: Int[ndarray, " n"] | None) -> Int[ndarray, " n"]:
-    return no_songs() if known_safe is None else known_safe
 
 
 def _waiting(state: ListenerState, opened: OpenSession) -> int:

@@ -5,6 +5,7 @@ Legend: R songs offered lately
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -45,9 +46,8 @@ class Blocks:
     tags: tuple[str, ...] = ()
 
 
-def no_songs() -> Int[ndarray, " 0"]:
-    """Return no song keys."""
-    return np.zeros(0, np.int64)
+NO_SONGS: Final = np.zeros(0, np.int64)
+"""No song keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +64,7 @@ class View:
     """The listener's own limits: they can tighten the bundle's, never loosen them."""
     waiting: int = 0
     """Songs offered in the session since the last one whose feedback is known: what the intervals' step counts."""
-    known_safe: Callable[[], Int[ndarray, " n"]] = no_songs
+    known_safe: Callable[[], Int[ndarray, " n"]] = lambda: NO_SONGS
     """Gives the keys of the listener's known-safe songs, best first; asked only on that rung of the ladder."""
 
     def after(self, song: int, artist: int, *, engagement: float, at: float) -> "View":

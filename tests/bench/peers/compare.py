@@ -35,6 +35,7 @@ from tests.bench.peers.bentoml.peer import BENTOML
 from tests.bench.peers.choosing import pack_play, write_songs
 from tests.bench.peers.job import history_key
 from tests.bench.peers.litserve.peer import LITSERVE
+from tests.bench.peers.markdown import as_markdown
 from tests.bench.peers.mlserver.peer import MLSERVER
 from tests.bench.peers.processes import Belonging
 from tests.bench.peers.ray_serve.peer import RAY_SERVE
@@ -240,12 +241,6 @@ def table_of(contenders: Sequence[Contender], turns: Sequence[Sequence[Turn]]) -
             ]
         )
     return head, rows
-
-
-def as_markdown(head: list[str], rows: list[list[str]]) -> str:
-    """Return the table for a page."""
-    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def compare(home: Settings, pythons: Mapping[str, Path], config: CompareConfig) -> Page:

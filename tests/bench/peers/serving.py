@@ -56,6 +56,25 @@ class PeerListener(Listener):
         measured.refusals += status != 200
 
 
+@dataclass(slots=True)
+class JsonListener(PeerListener):
+    """Speaks JSON to two paths, as most peers let a program of one's own decide."""
+
+    async def ask(self) -> Answer:
+        status, said = await self.client.post("/recommend", {"listener_id": self.listener_id})
+        return Answer(status, said["recommendation_id"], said["song_id"]) if status == 200 else Answer(status)
+
+    async def tell(self, recommendation_id: str, *, engagement: float, rating: float) -> int:
+        body = {
+            "recommendation_id": recommendation_id,
+            "listener_id": self.listener_id,
+            "engagement": engagement,
+            "rating": rating,
+        }
+        status, _ = await self.client.post("/feedback", body)
+        return status
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """What can be turned: see `JobConfig`."""

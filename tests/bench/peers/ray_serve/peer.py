@@ -1,30 +1,10 @@
 """How Ray Serve is started and spoken to."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.bench.peers.job import JobConfig
-from tests.bench.peers.serving import Answer, Peer, PeerListener, Tuning, free_port, grid
-
-
-@dataclass(slots=True)
-class RayServeListener(PeerListener):
-    """Speaks JSON to the routes of a FastAPI ingress."""
-
-    async def ask(self) -> Answer:
-        status, said = await self.client.post("/recommend", {"listener_id": self.listener_id})
-        return Answer(status, said["recommendation_id"], said["song_id"]) if status == 200 else Answer(status)
-
-    async def tell(self, recommendation_id: str, *, engagement: float, rating: float) -> int:
-        body = {
-            "recommendation_id": recommendation_id,
-            "listener_id": self.listener_id,
-            "engagement": engagement,
-            "rating": rating,
-        }
-        status, _ = await self.client.post("/feedback", body)
-        return status
+from tests.bench.peers.serving import JsonListener, Peer, Tuning, free_port, grid
 
 
 def _command(python: Path, config: JobConfig, scratch: Path) -> list[str]:
@@ -51,7 +31,7 @@ def _haproxy(scratch: Path) -> list[str]:
 RAY_SERVE: Final = Peer(
     name="Ray Serve",
     command=_command,
-    listener=RayServeListener,
+    listener=JsonListener,
     tuning=Tuning(workers=1, batch=16, wait_ms=1),
     grid=grid(),
     environment={

@@ -26,6 +26,7 @@ from rich.table import Table
 
 from models.listening import NO_SONG
 from models.log import read_log
+from tests.bench.peers.markdown import as_markdown
 from training.copycat import CloningEpoch, CopycatConfig, clone_behaviour
 from training.material import Material, prepare
 from training.networks.encoder import EncoderConfig
@@ -276,12 +277,6 @@ def table_of(trainers: list[Trainer], turns: Mapping[int, list[Turn]]) -> tuple[
             ]
         )
     return head, rows
-
-
-def as_markdown(head: list[str], rows: list[list[str]]) -> str:
-    """Return the table for a page."""
-    lines = [head, ["---", "---", *["---:"] * (len(head) - 2)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
