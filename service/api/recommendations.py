@@ -99,7 +99,7 @@ def _recommendation(recommendation_id: str, position: int, each: Recommendation)
             duration_seconds=each.song.duration_seconds,
         ),
         predicted=each.predicted and _predicted(each.predicted),
-        guardrails=GuardrailsView(considered=each.considered, vetoed=each.vetoed, fallback=each.fallback),
+        guardrails=GuardrailsView(considered=each.considered, vetoed=dict(each.vetoed), fallback=each.fallback),
     )
 
 

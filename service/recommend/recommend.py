@@ -4,7 +4,7 @@ The policy proposes, predictions veto, and the first allowed song in the order o
 Nothing here reads or writes anything; `remember` and `record` do, before and after.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,26 +37,10 @@ class Outcome:
     decision: Decision
     choices: tuple[Choice, ...]
     """What each rung that was tried made of its candidates, as `decision.trials`."""
-
-    @property
-    def considered(self) -> int:
-        """How many different songs were judged on any rung."""
-        return len(self._forbidden)
-
-    @property
-    def vetoed(self) -> dict[str, int]:
-        """Rule → how many songs it spoke against; a song counts once for each of its rules."""
-        against = np.count_nonzero(self._forbidden[:, None] & _RULE_BITS, axis=0).tolist()
-        return {label: count for label, count in zip(_RULE_LABELS, against, strict=True) if count}
-
-    @property
-    def _forbidden(self) -> Int[ndarray, " n"]:
-        """The rules against each different song; every rung judges a song alike."""
-        if len(self.choices) == 1:
-            return self.choices[0].forbidden[0]
-        songs = np.concatenate([trial.candidates.song[0] for trial in self.decision.trials])
-        forbidden = np.concatenate([choice.forbidden[0] for choice in self.choices])
-        return forbidden[np.unique(songs, return_index=True)[1]]
+    considered: int
+    """How many different songs were judged on any rung."""
+    vetoed: Mapping[str, int]
+    """Rule → how many songs it spoke against; a song counts once for each of its rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -218,17 +202,35 @@ def _next_songs(engine: Engine, asking: Sequence[_Asking], watch: Stopwatch) -> 
 def _outcome(
     engine: Engine, view: View, decision: Decision, choices: tuple[Choice, ...]
 ) -> Recommendation | Refusal:
+    forbidden = _forbidden(decision, choices)
+    considered, vetoed = len(forbidden), _vetoed(forbidden)
     if decision.song == NO_SONG:
-        return Refusal(decision=decision, choices=choices)
+        return Refusal(decision=decision, choices=choices, considered=considered, vetoed=vetoed)
     row = int(engine.catalogue.rows(np.array([decision.song]))[0])
     predicted = decision.trials[-1].candidates.predicted[0, :, decision.place]  # (M, 4)
     return Recommendation(
         decision=decision,
         choices=choices,
+        considered=considered,
+        vetoed=vetoed,
         song=engine.catalogue.songs[row],
         artist_key=int(engine.catalogue.artists[row]),
         predicted=prediction(predicted, engine.bundle.calibration, step=1 + view.waiting),
     )
+
+
+def _forbidden(decision: Decision, choices: Sequence[Choice]) -> Int[ndarray, " n"]:
+    """Return the rules against each different song; every rung judges a song alike."""
+    if len(choices) == 1:
+        return choices[0].forbidden[0]
+    songs = np.concatenate([trial.candidates.song[0] for trial in decision.trials])
+    forbidden = np.concatenate([choice.forbidden[0] for choice in choices])
+    return forbidden[np.unique(songs, return_index=True)[1]]
+
+
+def _vetoed(forbidden: Int[ndarray, " n"]) -> dict[str, int]:
+    against = np.count_nonzero(forbidden[:, None] & _RULE_BITS, axis=0).tolist()
+    return {label: count for label, count in zip(_RULE_LABELS, against, strict=True) if count}
 
 
 def _having_heard(view: View, heard: Recommendation, now: float) -> View:
