@@ -32,6 +32,8 @@ _WITH_A_KEY: Final = (401, 403, 429)
 _WITH_A_BODY: Final = (400, 413, 415, 422)
 _WITH_NAMES: Final = (404, 405, 422)
 """In the path; a name with a slash in it makes another path."""
+_WITH_A_NAME_ASKED_FOR: Final = 404
+"""In the query."""
 _AT_ANY_TIME: Final = 503
 
 CONFLICTS: Final[Responses] = {409: {"description": _WORDS[409]}}
@@ -176,6 +178,8 @@ def _refusals(operation: dict[str, Any]) -> set[int]:
         found.update(_WITH_A_BODY)
     if any(each["in"] == "path" for each in parameters):
         found.update(_WITH_NAMES)
+    if any(each["name"].endswith("_id") for each in parameters):
+        found.add(_WITH_A_NAME_ASKED_FOR)
     if parameters:
         found.add(422)
     return found

@@ -72,7 +72,7 @@ class RequestTelemetry:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 started = True
-                status = message["status"]
+                status = int(message["status"])  # some come as an enum, which logs would spell out
                 message["headers"] = [*message["headers"], *named]
             await send(message)
 

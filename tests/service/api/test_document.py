@@ -57,6 +57,13 @@ def test_every_answer_to_a_long_walk_is_as_the_document_says(settings: Settings)
     hold(walked(settings, examples=examples, chains=2 * examples, edges=True))
 
 
+def test_a_name_that_leads_to_nothing_is_documented_in_a_query_as_in_a_path(shared_client: httpx.Client) -> None:
+    refused = shared_client.get("/v1/audit", params={"listener_id": "nobody"})
+
+    assert (refused.status_code, refused.json()["type"]) == (404, "urn:amrs:problem:unknown-listener")
+    assert "404" in create_app(Settings()).openapi()["paths"]["/v1/audit"]["get"]["responses"]
+
+
 def test_a_path_says_which_methods_it_knows(shared_client: httpx.Client) -> None:
     refused = shared_client.patch("/v1/songs/song-1")
 
