@@ -65,6 +65,25 @@ def test_without_a_report_there_is_no_drop():
     np.testing.assert_array_equal(known_safe_songs(heard([[A, A]], after=after), 0), [A])
 
 
+def test_a_drop_from_what_was_said_in_an_earlier_session_counts():
+    """Well at the end of the first session; of the second only its end is known."""
+    nothing = [np.nan, np.nan]
+    said = heard(
+        [[B], [A, A]], before=np.float32([[0.8, 0.5], nothing]), after=np.float32([[0.8, 0.5], [0.02, 0.5]])
+    )
+
+    assert not len(known_safe_songs(said, 0))
+
+
+def test_who_left_without_a_word_and_came_back_worse_has_not_vouched():
+    """A session ends without a report; the next begins lower than anything said before."""
+    nothing = [np.nan, np.nan]
+    before = np.float32([[0.9, 0.5], [0.05, 0.5], [0.05, 0.5]])
+    left = heard([[A, A], [B], [B]], before=before, after=np.float32([nothing, nothing, nothing]))
+
+    np.testing.assert_array_equal(known_safe_songs(left, 0), [B])
+
+
 def test_nobody_else_vouches_for_a_song():
     from models.listening import concatenate
 
