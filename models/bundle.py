@@ -84,8 +84,8 @@ class Manifest(BaseModel):
     """How many tokens the graphs are shown."""
     context: ContextSchema
     space: EmbeddingSpace
-    member_count: Count
-    """M, the world models in the ensemble."""
+    member_count: Annotated[int, Field(ge=2)]
+    """M, the world models in the ensemble: at least two, for the guardrails rest on their spread."""
     candidate_count: Count = 100
     """K, the songs the policy proposes; the ladder's wider rung asks for four times as many."""
     utility: Utility

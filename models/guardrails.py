@@ -77,13 +77,15 @@ WIDER: Final = 4
 
 Above = Annotated[float, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
+OFFERS_KNOWN: Final = 1_000
+"""Of a listener's offers, as many as are remembered, the newest; see `_repeats` for what is not."""
+Gap = Annotated[int, Field(ge=0, le=OFFERS_KNOWN)]
 
 
 class Limits(BaseModel):
     """The limits of every rule for one mode and population. Written by the stress test, read by all."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     arousal_rise: Above
     """The largest arousal step up."""
@@ -97,10 +99,11 @@ class Limits(BaseModel):
     """κ: how many spreads a step is taken to be worse than its mean."""
     unreported_factor: Annotated[float, Field(gt=0, le=1)] = 0.75
     """What the four affect limits are multiplied by while the listener has reported nothing in the session."""
-    song_gap: Count = 40
+    song_gap: Gap = 40
     """A song is not offered again within this many songs."""
     song_gap_hours: Annotated[float, Field(ge=0)] = 12.0
-    artist_gap: Count = 2
+    """...or within so many hours."""
+    artist_gap: Gap = 2
     artist_gap_hours: Annotated[float, Field(ge=0)] = 0.0
     support_distance: Above
     """The farthest an embedding may lie from its nearest training song."""
@@ -324,7 +327,7 @@ def choose(
     best = allowed_score.max(axis=1)
     below_floor = coverage < limits.coverage_floor
     margin = np.where(below_floor, limits.near_tie, 0.0)
-    near = allowed_score >= (best - margin)[:, None]
+    near = np.isfinite(allowed_score) & (allowed_score >= (best - margin)[:, None])
     rarity = np.where(below_floor[:, None], shown, 0)
     rarest = near & (rarity == np.where(near, rarity, np.iinfo(np.int64).max).min(axis=1)[:, None])
     chosen = np.where(rarest, allowed_score, -np.inf).argmax(axis=1)  # the first of equals
@@ -388,7 +391,11 @@ def guard_and_choose(
 
 
 def _repeats(candidates: Candidates, standing: Standing, limits: LimitColumns) -> Bool[ndarray, "B K"]:
-    """Return whether each candidate, or its artist, was offered too lately; unknown hours count as now."""
+    """Return whether each candidate, or its artist, was offered too lately; unknown hours count as now.
+
+    Whoever was offered `OFFERS_KNOWN` songs within the hours may have been offered any other before them: what
+    cannot be told forbids, and every candidate counts as offered.
+    """
     place = np.arange(standing.recent_song.shape[1])  # (R,)
     hours = np.nan_to_num(standing.recent_hours, nan=0.0)
     song_bound = (place < limits.song_gap[:, None]) | (hours < limits.song_gap_hours[:, None])  # (B, R)
@@ -397,6 +404,18 @@ def _repeats(candidates: Candidates, standing: Standing, limits: LimitColumns) -
     artist_bound &= standing.recent_song != NO_SONG
     same_song = candidates.song[:, :, None] == standing.recent_song[:, None, :]  # (B, K, R)
     same_artist = candidates.artist[:, :, None] == standing.recent_artist[:, None, :]
-    return np.asarray(
-        (same_song & song_bound[:, None, :]).any(axis=2) | (same_artist & artist_bound[:, None, :]).any(axis=2)
+    repeats = (same_song & song_bound[:, None, :]).any(axis=2) | (same_artist & artist_bound[:, None, :]).any(
+        axis=2
     )
+    return np.asarray(repeats | _reach_no_further(standing.recent_song, hours, limits)[:, None])
+
+
+def _reach_no_further(
+    song: Int[ndarray, "B R"], hours: Float[ndarray, "B R"], limits: LimitColumns
+) -> Bool[ndarray, " B"]:
+    """Return whether what is known of each listener's offers ends within the hours that count."""
+    if song.shape[1] < OFFERS_KNOWN:
+        return np.zeros(len(song), bool)
+    last = OFFERS_KNOWN - 1
+    longest = np.maximum(limits.song_gap_hours, limits.artist_gap_hours)
+    return (song[:, last] != NO_SONG) & (hours[:, last] < longest)

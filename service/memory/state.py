@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from models.guardrails import OFFERS_KNOWN
 from models.listening import Population
 from service.clock import Instant
 from service.journal.events import (
@@ -32,7 +33,7 @@ from service.journal.sessions import has_ended
 
 PLAYS: Final = 256
 SESSIONS: Final = 128
-OFFERS: Final = 200
+OFFERS: Final = OFFERS_KNOWN
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from models.decoder import PolicyOrder
 from models.guardrails import (
     ALL_RULES,
+    OFFERS_KNOWN,
     RUNG_RULES,
     Candidates,
     GuardrailTable,
@@ -231,6 +232,28 @@ def test_a_song_returns_after_both_its_gaps(places_ago: int, hours_ago: float, r
     assert against == [(Rule.REPETITION,) if repeats else ()]
 
 
+@pytest.mark.parametrize(("hours", "repeats"), [(1.9, True), (2.0, False), (np.nan, True)])
+def test_whoever_was_offered_more_than_is_known_within_the_hours_may_have_been_offered_any_song(hours, repeats):
+    candidates, standing = calm(1, recent=OFFERS_KNOWN)
+    offered = replace(
+        standing,
+        recent_song=np.arange(1, OFFERS_KNOWN + 1)[None],
+        recent_hours=np.full((1, OFFERS_KNOWN), hours),
+    )
+
+    assert judge(candidates, offered) == [(Rule.REPETITION,) if repeats else ()]
+    one_fewer = replace(
+        offered, recent_song=np.where(np.arange(OFFERS_KNOWN) == OFFERS_KNOWN - 1, NO_SONG, offered.recent_song)
+    )
+    assert judge(candidates, one_fewer) == [()]
+
+
+@pytest.mark.parametrize("name", ["song_gap", "artist_gap"])
+def test_no_gap_is_longer_than_what_is_known(name: str):
+    with pytest.raises(ValidationError, match=name):
+        Limits(**(LIMITS.model_dump() | {name: OFFERS_KNOWN + 1}))
+
+
 def test_an_artist_returns_sooner_than_a_song():
     candidates, standing = calm(1, recent=2)
     by_the_artist = replace(
@@ -293,7 +316,18 @@ def test_below_the_coverage_floor_the_rarest_near_tie_is_chosen():
 
 
 def test_the_coverage_floor_never_brings_a_forbidden_song_forward():
-    assert chosen([0.9, 0.89], [0, 16], [5, 0], coverage=0.0, coverage_floor=0.5, near_tie=0.1) == 0
+    for near in (0.1, np.inf):
+        assert chosen([0.9, 0.89], [0, 16], [5, 0], coverage=0.0, coverage_floor=0.5, near_tie=near) == 0
+        assert chosen([0.9, 0.89], [16, 0], [0, 5], coverage=0.0, coverage_floor=0.5, near_tie=near) == 1
+
+
+@pytest.mark.parametrize("name", ["arousal_rise", "caution", "support_distance", "near_tie"])
+@pytest.mark.parametrize("value", ["Infinity", "1e999", "NaN"])
+def test_a_limit_is_a_number(name: str, value: str):
+    written = LIMITS.model_copy(update={name: 0.125}).model_dump_json().replace("0.125", value)
+
+    with pytest.raises(ValidationError, match=name):
+        Limits.model_validate_json(written)
 
 
 @MODEST

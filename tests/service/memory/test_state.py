@@ -95,6 +95,7 @@ class FollowingSql(RuleBasedStateMachine):
                 report=report,
                 population=population,
                 context={"local_time": "2026-11-20T21:10:00+01:00", "steps": 0.25},
+                check_context=lambda: None,
                 idle_limit_seconds=IDLE_LIMIT,
             )
         )
@@ -282,7 +283,33 @@ def test_a_long_history_is_cut_the_same_way(database_url: str) -> None:
         engine.dispose()
     assert sum(len(session.plays) for session in state.sessions) == PLAYS
     assert len(state.sessions) == 4
+
+
+def test_many_offers_are_cut_the_same_way(database_url: str) -> None:
+    """An app that asks for twenty songs at a time, and plays none."""
+    engine = open_writer(database_url)
+    listener, now, state = ListenerKey("default", "l-offered"), 1_790_000_000 * SECOND, ListenerState()
+    asked = OFFERS // 20 + 2
+    try:
+        for n in range(asked + 1):
+            command = start("s-1", listener=listener, at=now)
+            if n:
+                songs = [f"song-{n}-{place}" for place in range(20)]
+                offered = {"expected_sequence": state.sequence, "request_id": f"r-{n}", "first": 20 * (n - 1)}
+                command = recommend(*songs, listener=listener, at=now + n * SECOND, **offered)
+            with engine.begin() as sql:
+                (outcome,) = settle(sql, [command])
+                assert isinstance(outcome, Written)
+                assert outcome.event is not None
+                after = apply(state, outcome.event)
+                assert after is not None
+                state = after
+        with engine.begin() as sql:
+            assert rebuild(sql, listener) == state
+    finally:
+        engine.dispose()
     assert len(state.offers) == OFFERS
+    assert state.offers[-1].offered_at == now + asked * SECOND
 
 
 def _long_session(
