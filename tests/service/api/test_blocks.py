@@ -22,3 +22,15 @@ def test_no_name_holds_what_no_database_does(client):
     assert refused.json()["errors"] == [
         {"path": "value", "message": 'expected a name of 1 to 256 characters, without U+0000, got "A\\u0000B"'}
     ]
+
+
+@pytest.mark.parametrize("song_id", ["song-9%20", "a" * 200, "s%C3%B6ng"])
+def test_a_mistyped_song_never_passes_for_a_block(client, song_id):
+    refused = client.put(f"/v1/listeners/l-1/blocks/song/{song_id}")
+
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["path"] == "song_id"
+
+
+def test_a_song_with_a_slash_too_many_is_no_song(client):
+    assert client.put("/v1/listeners/l-1/blocks/song/song-9/").status_code == 422
