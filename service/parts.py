@@ -139,6 +139,7 @@ async def open_parts(
         road = Road(
             listeners=listeners,
             choosing=choosing,
+            answering=answering,
             shadow=shadow,
             exposures=exposures,
             signer=signer,

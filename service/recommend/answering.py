@@ -120,31 +120,34 @@ class Answering:
             answers = recommend_all(engine, [inquiries[place].read_by(engine) for place in places])
         except Exception:  # noqa: BLE001  whosever it was, it must not harm the others
             for place in places:
-                outcomes[place] = self._alone(loaded, engine, role, inquiries[place])
+                outcomes[place] = self._alone(engine, role, inquiries[place])
         else:
             for place, answer in zip(places, answers, strict=True):
-                outcomes[place] = self._answered(loaded, engine, answer)
+                outcomes[place] = engine, answer
 
-    def _alone(self, loaded: Loaded, engine: Engine, role: str, inquiry: Inquiry) -> Answered | Exception:
+    def _alone(self, engine: Engine, role: str, inquiry: Inquiry) -> Answered | Exception:
         try:
             (answer,) = recommend_all(engine, [inquiry.read_by(engine)])
         except Exception as problem:  # noqa: BLE001  the one who waits raises it
             self.metrics.errors.labels(role).inc()
-            self._count(loaded, engine, ERROR, 1.0)
+            self._count(engine, ERROR, 1.0)
             trace = "".join(format_exception(problem, limit=-_FRAMES, chain=False))  # never local variables
             _log.error("a bundle's models failed", version=engine.bundle.version, role=role, exception=trace)
             return ModelsFailed(f"bundle {engine.bundle.version!r} could not make a choice")
-        return self._answered(loaded, engine, answer)
-
-    def _answered(self, loaded: Loaded, engine: Engine, answer: Recommended) -> Answered:
-        """Count that a bundle answered, and for how many choices it fell back."""
-        self._count(loaded, engine, ERROR, 0.0)
-        for outcome in answer.outcomes:
-            self._count(loaded, engine, FALLBACK, float(outcome.decision.rung not in OWN_RUNGS))
         return engine, answer
 
-    def _count(self, loaded: Loaded, engine: Engine, measure: str, total: float) -> None:
+    def count(self, answered: Answered) -> None:
+        """Count that a bundle answered, and for how many choices it fell back.
+
+        Asked of the answers that listeners got: one that was chosen again is counted once, as it was given.
+        """
+        engine, answer = answered
+        self._count(engine, ERROR, 0.0)
+        for outcome in answer.outcomes:
+            self._count(engine, FALLBACK, float(outcome.decision.rung not in OWN_RUNGS))
+
+    def _count(self, engine: Engine, measure: str, total: float) -> None:
         version = engine.bundle.version
-        since = loaded.since.get(version)
+        since = self.live.loaded.since.get(version)
         if since is not None:
             self.tally.add(version, since, measure, total)

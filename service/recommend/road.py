@@ -21,7 +21,7 @@ from service.journal.recommendations import Chosen, RecordRecommendations
 from service.listener import ListenerKey
 from service.memory.listeners import Listeners
 from service.memory.state import ListenerState
-from service.recommend.answering import Answered, Inquiry
+from service.recommend.answering import Answered, Answering, Inquiry
 from service.recommend.choosing import Choosing
 from service.recommend.exposures import Exposures
 from service.recommend.recommend import Recommendation, Recommended
@@ -74,6 +74,7 @@ class Road:
 
     listeners: Listeners
     choosing: Choosing
+    answering: Answering
     shadow: Shadow
     exposures: Exposures
     signer: TokenSigner
@@ -111,6 +112,7 @@ class Road:
                 continue
             if inquiry and answered and not written.duplicate:
                 _, recommended = answered
+                self.answering.count(answered)
                 self._count(inquiry.mode, recommended)
                 self.shadow.show(inquiry, recommended)
             return written

@@ -148,9 +148,10 @@ def test_where_the_canary_fails_the_live_bundle_answers_and_both_are_counted(
     current, canary = engines[0], failing(engines[1])
     answering = answering_with(current, canary)
 
-    ((engine, _),) = answering.ask([inquiry_of(current, ENROLLED)])
+    (answered,) = answering.ask([inquiry_of(current, ENROLLED)])
+    answering.count(answered)
 
-    assert engine is current
+    assert answered[0] is current
     seen = answering.tally.take()
     assert seen[Subject(canary.bundle.version, 2, "error")] == Measured(1, 1.0)
     assert seen[Subject(current.bundle.version, 1, "error")] == Measured(1, 0.0)
@@ -169,7 +170,22 @@ def test_where_the_live_bundle_fails_the_request_is_refused_and_harms_no_other(
     assert [type(outcome) for outcome in newcomers] == [ModelsFailed, ModelsFailed]
     assert "could not make a choice" in str(newcomers[0])
     assert not isinstance(sound, Exception)
+    answering.count(sound)
     assert answering.tally.take()[Subject(current.bundle.version, 1, "error")] == Measured(3, 2.0)
+
+
+def test_an_answer_that_was_chosen_again_is_counted_once(engines: tuple[Engine, Engine]) -> None:
+    """As is done for who would be given an approved song, and where the listener's state moved on meanwhile."""
+    answering = answering_with(engines[0])
+    asked = inquiry_of(engines[0], count=2)
+
+    for _ in range(3):
+        (answered,) = answering.ask([asked])
+    answering.count(answered)
+
+    seen = answering.tally.take()
+    assert seen[Subject(engines[0].bundle.version, 1, "error")].count == 1
+    assert seen[Subject(engines[0].bundle.version, 1, "fallback")].count == 2
 
 
 def test_before_the_first_bundle_nothing_answers(engines: tuple[Engine, Engine]) -> None:
