@@ -27,7 +27,6 @@ SessionId = Annotated[Id, Path()]
 async def start_session(body: StartSessionBody, listener: ListenerDep, parts: PartsDep) -> StartedView:
     """Begin a session; one still open ends first, without a report."""
     context = {name: value for name, value in body.context.items() if value is not None}
-    parts.live.engine.bundle.manifest.context.parse(context)
     written = await parts.record(
         StartSession(
             listener=listener,
@@ -37,6 +36,7 @@ async def start_session(body: StartSessionBody, listener: ListenerDep, parts: Pa
             report=to_affect(body.report),
             population=Population[body.population.upper()] if body.population else None,
             context=context,
+            check_context=lambda: parts.live.engine.bundle.manifest.context.parse(body.context),
             idle_limit_seconds=parts.settings.idle_limit_seconds,
         )
     )

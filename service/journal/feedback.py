@@ -155,8 +155,8 @@ class RecordFeedback(Command[FeedbackAnswer]):
             return None, 0.0
         if duration_seconds is None:
             raise DataError(
-                f"played_seconds needs a song of known duration; song {self.token.song_id!r} has none: "
-                f"give engagement instead"
+                f"played_seconds: expected engagement in its place, for song {self.token.song_id!r} has no known "
+                f"duration; got {self.played_seconds:g}"
             )
         return min(self.played_seconds / duration_seconds, 1.0), self.played_seconds
 

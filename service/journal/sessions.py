@@ -5,7 +5,7 @@ ended, at that moment, whether or not anybody has written it down yet. An end th
 an end still brings its report; only a second end by the app is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,7 +64,10 @@ class StartSession(Command[StartedAnswer]):
     population: Population | None
     """None: as it was, or unspecified for a new listener."""
     context: Mapping[str, str | float]
-    """The situation as it came over the wire, validated; a time keeps its offset."""
+    """The situation as it came over the wire; a time keeps its offset."""
+    check_context: Callable[[], object]
+    """Raises where the live bundle knows no such situation. Asked of a new session alone: one begun under another
+    bundle is still the same when its start is sent again."""
     idle_limit_seconds: float
 
     answer_type = StartedAnswer
@@ -79,6 +82,7 @@ class StartSession(Command[StartedAnswer]):
         return "start", self.session_id, self.mode.label, _pair(self.report), population, dict(self.context)
 
     def run(self, turn: Turn) -> tuple[StartedAnswer, Event]:
+        self.check_context()
         if turn.known is not None:
             self._end_the_open_one(turn, turn.known)
         if self.population is not None:

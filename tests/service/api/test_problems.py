@@ -100,6 +100,10 @@ TABLE = {
         {"session_id": "s-2", "context": {"mood": 1}},
         ("context.mood", "expected one of the declared keys (local_time)"),
     ),
+    "an undeclared context key without a value": invalid(
+        {"session_id": "s-2", "context": {"mood": None}},
+        ("context.mood", "expected one of the declared keys (local_time)"),
+    ),
     "an undeclared context key with a colon and spaces": invalid(
         {"session_id": "s-2", "context": {"the mood: now ": 1}},
         ("context.the mood: now ", "expected one of the declared keys (local_time)"),

@@ -30,6 +30,7 @@ def start(
         "report": None,
         "population": None,
         "context": {},
+        "check_context": lambda: None,
         "idle_limit_seconds": IDLE_LIMIT,
     }
     return StartSession(listener=listener, at=at, session_id=session_id, **(given | changed))

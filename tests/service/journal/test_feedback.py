@@ -140,7 +140,7 @@ def test_feedback_on_a_row_that_never_came_is_taken_from_the_token(engine: Engin
 def test_seconds_of_a_song_without_a_duration_are_refused_and_leave_nothing(engine: Engine) -> None:
     write(engine, start())
 
-    with pytest.raises(DataError, match="song-5"):
+    with pytest.raises(DataError, match=r"^played_seconds: expected .*'song-5'.*; got 9$"):
         write(engine, feed_back(about=token("song-5"), engagement=None, played_seconds=9.0))
     with engine.begin() as sql:
         assert sql.execute(select(recommendations)).all() == []

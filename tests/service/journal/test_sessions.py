@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from models.affect import Affect
+from models.errors import DataError
 from models.listening import Mode, Population
 from service.errors import IdConflict, SessionEnded, UnknownListener, UnknownSession
 from service.journal.sessions import EndIdleSession, idle_sessions
@@ -51,6 +52,16 @@ def test_the_same_start_again_gets_the_first_answer(engine: Engine) -> None:
 
     assert again.duplicate
     assert again.answer == first.answer
+
+
+def test_a_start_sent_again_is_the_same_under_a_bundle_that_knows_no_such_context(engine: Engine) -> None:
+    def refuse() -> None:
+        raise DataError("context.local_time: expected one of the declared keys ()")
+
+    write(engine, start())
+    assert write(engine, start(check_context=refuse)).duplicate
+    with pytest.raises(DataError):
+        write(engine, start("s-2", check_context=refuse))
 
 
 def test_the_same_id_with_another_mode_is_a_conflict(engine: Engine) -> None:
