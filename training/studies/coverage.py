@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from models.affect import SIGNALS
 from models.calibration import Calibration
-from models.decoder import Rerank
+from models.decoder import Decoder
 from models.listening import NO_SONG, Mode, Population
 from models.log import read_log
 from models.log_schema import LogDescription
@@ -32,6 +32,7 @@ from training.calibration import (
     coverage_by_listener,
     share_by_listener,
 )
+from training.decoding import pessimistic_rerank
 from training.imagining import imagine_logged
 from training.judging import prediction_spread, serving_utility
 from training.limits import mean_reports
@@ -70,7 +71,7 @@ class Coverage:
 
     name: str = "coverage"
     title: str = "Coverage of 90% intervals on fresh listeners, and at every step of rollouts"
-    revision: int = 1
+    revision: int = 2
     stranger_count: int = 2_000
     """Fresh listeners whose logs are held against step 1."""
     imagined_count: int = 150
@@ -185,14 +186,14 @@ def true_feedback(song: Int[ndarray, "R T"], start: Start, rng: np.random.Genera
     return drawn
 
 
-def _decoder(material: Material, world: WorldOver, preset: Preset, split: int) -> Rerank:
-    """Return a decoder that orders by the mode-aware utility, in units of the spreads on training listeners."""
+def _decoder(material: Material, world: WorldOver, preset: Preset, split: int) -> Decoder:
+    """Return the decoder of bundles, by the mode-aware utility, in units of the spreads on training listeners."""
     rng = np.random.default_rng([split, 4])
     train = material.split.train
     length = np.minimum(material.histories.token_counts[train], preset.lookback)
     tokens = material.histories.columns.windows(material.histories.columns.start[train + 1] - length, length)
     states = world.look(tokens, material.catalogue.rows(tokens.song)).now
-    return Rerank(utility=serving_utility(prediction_spread(world, states, rng)), caution=2.0)
+    return pessimistic_rerank(serving_utility(prediction_spread(world, states, rng)))
 
 
 def _width_rows(calibration: Calibration) -> Iterator[Row]:
