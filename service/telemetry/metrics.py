@@ -29,8 +29,8 @@ MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 STEPS: Final = ("remember", "encode", "match", "predict", "guard", "record")
 """The steps of the road that are timed; choosing is a part of `guard`."""
 GRAPHS: Final = ("world", "head", "policy")
-PARTS: Final = ("bundle", "journal", "redis")
-"""What a worker needs, or would rather have, to answer."""
+PARTS: Final = ("bundle", "journal", "redis", "choosing", "writer")
+"""What a worker needs, or would rather have, to answer; the last two are its own threads."""
 SQL_CALLS: Final = ("read", "commit")
 SQL_FAILURES: Final = ("unreachable", "pool", "lock", "timeout", "disk_full", "queue_full", "other")
 REDIS_CALLS: Final = ("read", "write")
