@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from models.errors import Unavailable
 from models.guardrails import Rule, Rung
 from models.listening import Mode
 from service.telemetry.model_metrics import ModelMetrics
@@ -35,6 +36,8 @@ SQL_CALLS: Final = ("read", "commit")
 SQL_FAILURES: Final = ("unreachable", "pool", "lock", "timeout", "disk_full", "queue_full", "other")
 REDIS_CALLS: Final = ("read", "write")
 REDIS_FAILURES: Final = ("timeout", "connection", "refused")
+ROLES: Final = ("live", "previous", "canary", "shadow")
+"""In which a worker holds a bundle."""
 SWAPS: Final = ("swapped", "refused")
 DEPENDENCIES: Final = ("redis", "intervals", "rate_limits")
 """What a request may have to go on without."""
@@ -183,15 +186,15 @@ class Metrics:
             "version",
             mode="mostrecent",
         )
-        self.swap_seconds = Bound(
-            self._histogram(
-                "amrs_swap_seconds",
-                "From seeing that another bundle is to be live to its answering, or to its refusal",
-                "outcome",
-                _SWAP_BUCKETS,
-            ),
-            SWAPS,
+        self.swap_seconds = self._histogram(
+            "amrs_swap_seconds",
+            "From seeing that SQL wants another bundle in a role to its holding it, or to its refusal",
+            "role outcome",
+            _SWAP_BUCKETS,
         )
+        for role in ROLES:
+            for outcome in SWAPS:
+                self.swap_seconds.labels(role, outcome)
 
     def _process(self) -> None:
         self.up = self._gauge(
@@ -214,14 +217,17 @@ class Metrics:
         self.disk_size = self._gauge("amrs_disk_size_bytes", "All space where AMRS_HOME lies", mode="mostrecent")
 
     @contextmanager
-    def swap(self) -> Iterator[None]:
-        """Time a swap, and say whether it came about."""
-        began, outcome = perf_counter(), "refused"
+    def swap(self, role: str) -> Iterator[None]:
+        """Time a swap in a role, and say whether it came about; where SQL did not answer, neither is told."""
+        began = perf_counter()
         try:
             yield
-            outcome = "swapped"
-        finally:
-            self.swap_seconds[outcome].observe(perf_counter() - began)
+        except Unavailable:
+            raise
+        except Exception:
+            self.swap_seconds.labels(role, "refused").observe(perf_counter() - began)
+            raise
+        self.swap_seconds.labels(role, "swapped").observe(perf_counter() - began)
 
     def expose(self) -> bytes:
         """Return the numbers of all workers in Prometheus' text format."""
