@@ -16,8 +16,14 @@ ALERT_TESTS = sorted(Path(__file__).parent.glob("*.test.yml"))
 GROUPS = yaml.safe_load(RULES.read_text())["groups"]
 ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
-OF_OTHERS = {"up", "haproxy_backend_active_servers"}
-"""Told by Prometheus itself, and by the proxy: tests/system/test_topology.py reads it from a running one."""
+OF_PROXY = {
+    "haproxy_backend_active_servers",
+    "haproxy_frontend_http_requests_total",
+    "haproxy_frontend_http_responses_total",
+    "haproxy_server_http_responses_total",
+}
+OF_OTHERS = {"up"} | OF_PROXY
+"""Told by Prometheus itself, and by the proxy: tests/system/test_topology.py reads the proxy's from a running one."""
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="there is no promtool on this machine: apt install prometheus"
