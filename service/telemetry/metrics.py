@@ -27,6 +27,8 @@ from service.telemetry.model_metrics import ModelMetrics
 
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
+OUTCOMES: Final = ("answered", "failed")
+"""Of a request, as the error budget counts it."""
 STEPS: Final = ("remember", "encode", "match", "predict", "guard", "record")
 """The steps of the road that are timed; choosing is a part of `guard`."""
 GRAPHS: Final = ("world", "head", "policy")
@@ -77,6 +79,12 @@ class Metrics:
         self._process()
 
     def _requests(self) -> None:
+        self.of_apps = Bound(
+            self._counter(
+                "amrs_app_requests", "Requests answered, without probes and scrapes; failed: 5xx", "outcome"
+            ),
+            OUTCOMES,
+        )
         self.requests = self._counter(
             "amrs_http_requests", "Requests answered, by route template, method and status", "route method status"
         )

@@ -38,6 +38,9 @@ def test_what_has_not_happened_yet_is_told_at_zero():
         assert told[f'amrs_vetoes_total{{rule="{rule.label}"}}'] == 0
     for rung in Rung:
         assert (f'amrs_fallbacks_total{{rung="{rung.value}"}}' in told) == (rung is not Rung.POLICY)
+    assert told['amrs_app_requests_total{outcome="failed"}'] == 0
+    assert told['amrs_bundle_errors_total{role="canary"}'] == 0
+    assert told['amrs_bundle_load_failures_total{step="verify"}'] == 0
     assert told['amrs_sql_errors_total{kind="disk_full"}'] == 0
     assert told['amrs_redis_errors_total{call="read",kind="timeout"}'] == 0
     assert told['amrs_swap_seconds_count{outcome="refused",role="live"}'] == 0
