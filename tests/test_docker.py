@@ -115,6 +115,13 @@ def test_the_proxy_and_prometheus_know_the_same_replicas():
     assert targets["proxy"] == {f"proxy{environment_of('proxy')['AMRS_PROXY_METRICS_BIND']}"}
 
 
+def test_every_command_of_the_runbook_says_where_it_runs():
+    """On the host, alone, `amrs` would act on a database of its own."""
+    commands = re.findall(r"`([^`\n]+)`", (ROOT / "docs" / "runbook.md").read_text())
+
+    assert [command for command in commands if command.startswith("amrs ")] == []
+
+
 def instructions(dockerfile: Path) -> list[list[tuple[str, Any]]]:
     """The instructions of each stage of a Dockerfile."""
     text = re.sub(r"\\\n", " ", dockerfile.read_text())
