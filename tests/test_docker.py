@@ -75,6 +75,12 @@ def test_every_secret_comes_from_the_environment_file_and_is_explained_in_its_ex
     assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_an_image_of_ours_has_a_tag_so_that_there_is_a_way_back():
+    images = {service["image"] for service in COMPOSE["services"].values() if "build" in service}
+
+    assert images == {f"amrs-{name}:${{AMRS_VERSION:-latest}}" for name in ("service", "training")}
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_container_may_not_write_to_its_root_nor_gain_privileges(name):
     service = COMPOSE["services"][name]
