@@ -23,7 +23,7 @@ OF_PROXY = {
     "haproxy_server_http_responses_total",
 }
 OF_OTHERS = {"up"} | OF_PROXY
-"""Told by Prometheus itself, and by the proxy: tests/system/test_topology.py reads the proxy's from a running one."""
+"""Told by Prometheus itself, and by the proxy: tests/system/test_topology.py reads them from a running one."""
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="there is no promtool on this machine: apt install prometheus"
