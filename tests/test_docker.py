@@ -58,6 +58,21 @@ def test_the_service_accepts_the_composed_environment(monkeypatch):
     assert settings.trace_endpoint is None
 
 
+def test_what_may_stand_in_the_environment_file_has_the_settings_own_default_and_is_documented(monkeypatch):
+    composed = COMPOSE["services"]["service-a"]["environment"]
+    optional = {name for name, value in composed.items() if re.fullmatch(r"\$\{\w+:-[^}]*\}", value)}
+    for name in optional:
+        monkeypatch.setenv(name, environment_of("service-a")[name])
+    chosen = Settings()
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (paragraph,) = [part for part in page.split("\n\n") if part.startswith("The compose file passes on")]
+
+    for name in optional:
+        field = name.removeprefix("AMRS_").lower()
+        assert getattr(chosen, field) == Settings.model_fields[field].default
+    assert optional <= set(re.findall(r"`(AMRS_\w+)`", paragraph))
+
+
 def test_replicas_share_the_secret_the_database_the_memory_and_the_bundles():
     one, other = (COMPOSE["services"][name] for name in REPLICAS)
 
