@@ -17,7 +17,7 @@ from service.settings import Settings
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 REPLICAS = ("service-a", "service-b")
-OURS = (*REPLICAS, "upgrade", "training", "proxy", "redis", "prometheus", "grafana")
+OURS = (*REPLICAS, "upgrade", "training", "proxy", "redis", "prometheus", "machine", "grafana")
 """What runs with a read-only root; PostgreSQL's image insists on writing to its own."""
 SECRETS = {
     "AMRS_DATABASE_PASSWORD": "not-a-secret",
@@ -133,6 +133,7 @@ def test_the_proxy_and_prometheus_know_the_same_replicas():
     proxied = {value for name, value in environment_of("proxy").items() if "REPLICA" in name}
 
     assert targets["amrs"] == proxied == {f"{name}:8000" for name in REPLICAS}
+    assert targets["machine"] == {"machine:9100"}
     assert targets["proxy"] == {f"proxy{environment_of('proxy')['AMRS_PROXY_METRICS_BIND']}"}
 
 

@@ -221,8 +221,8 @@ class Metrics:
         self.loop_lag = self._gauge(
             "amrs_loop_lag_seconds", "How late the event loop woke at the last look, of the latest", mode="livemax"
         )
-        self.disk_free = self._gauge("amrs_disk_free_bytes", "Free space where AMRS_HOME lies", mode="mostrecent")
-        self.disk_size = self._gauge("amrs_disk_size_bytes", "All space where AMRS_HOME lies", mode="mostrecent")
+        self.disk_free = self._gauge("amrs_disk_free_bytes", "Free space where bundles lie", mode="mostrecent")
+        self.disk_size = self._gauge("amrs_disk_size_bytes", "All space where bundles lie", mode="mostrecent")
 
     @contextmanager
     def swap(self, role: str) -> Iterator[None]:
