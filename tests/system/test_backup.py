@@ -32,7 +32,7 @@ from tests.service.server import Listener
 
 pytestmark = pytest.mark.timeout(180)
 
-LAST_ACT = "SELECT max(audit_number) FROM audit"
+LAST_ACT = "SELECT coalesce(max(audit_number), 0) FROM audit"
 ACTS_SINCE = "SELECT act FROM audit WHERE audit_number > {} ORDER BY audit_number"
 
 
