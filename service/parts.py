@@ -148,7 +148,7 @@ async def open_parts(
             idle_limit_seconds=settings.idle_limit_seconds,
             spans=spans,
         )
-        readiness = Readiness(journal=journal, cache=cache, live=live)
+        readiness = Readiness(journal=journal, cache=cache, live=live, choosing=choosing)
         vitals = Vitals(metrics, journal=journal, cache=cache, readiness=readiness, home=settings.home)
         await stack.enter_async_context(open_vitals(vitals))
         yield Parts(

@@ -16,6 +16,7 @@ from models.errors import AmrsError, Unavailable
 from service.journal.journal import Journal
 from service.live.live import Live
 from service.memory.cache import Cache
+from service.recommend.choosing import Choosing
 from service.recommend.road import REDIS
 from service.recommend.trial import ask_once
 
@@ -34,7 +35,8 @@ class Health:
     degraded: tuple[str, ...]
     """What it does without just now."""
     missing: tuple[str, ...]
-    """What it needs and does not have: `bundle`, `models` (the bundle does not compute) or `journal`."""
+    """What it needs and does not have: `bundle`, `models` (the bundle does not compute), `journal`, or one of its
+    two threads: `choosing`, `writer` (to the journal)."""
 
     @property
     def ready(self) -> bool:
@@ -51,10 +53,11 @@ class Readiness:
         journal: Journal,
         cache: Cache,
         live: Live,
+        choosing: Choosing,
         now: Callable[[], float] = monotonic,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._journal, self._cache, self._live = journal, cache, live
+        self._journal, self._cache, self._live, self._choosing = journal, cache, live, choosing
         self._now, self._patience = now, patience_seconds
         self._health: Health | None = None
         self._good_until = -1.0
@@ -76,7 +79,8 @@ class Readiness:
 
     async def _look(self) -> Health:
         try:
-            missing = [name for name in (await self._bundle(), await self._written()) if name]
+            missing = [name for name in (await self._bundle(), await self._journalled()) if name]
+            missing += self._dead_threads()
             current = self._live.loaded.current
             self._health = Health(
                 bundle=None if current is None else current.bundle.version,
@@ -107,9 +111,12 @@ class Readiness:
             return "models"
         return None
 
-    async def _written(self) -> str | None:
-        if not self._journal.is_writing:
-            return "journal"
+    def _dead_threads(self) -> list[str]:
+        """Return which threads of the worker have died; no other look would miss them."""
+        alive = {"choosing": self._choosing.is_alive, "writer": self._journal.is_writing}
+        return [name for name, is_alive in alive.items() if not is_alive]
+
+    async def _journalled(self) -> str | None:
         try:
             async with asyncio.timeout(self._patience):
                 await self._journal.read(lambda sql: sql.exec_driver_sql("SELECT 1").scalar())

@@ -17,7 +17,7 @@ from service.settings import Settings
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 REPLICAS = ("service-a", "service-b")
-OURS = (*REPLICAS, "upgrade", "training", "proxy", "redis", "prometheus", "grafana")
+OURS = (*REPLICAS, "upgrade", "training", "proxy", "redis", "prometheus", "machine", "grafana")
 """What runs with a read-only root; PostgreSQL's image insists on writing to its own."""
 SECRETS = {
     "AMRS_DATABASE_PASSWORD": "not-a-secret",
@@ -58,6 +58,21 @@ def test_the_service_accepts_the_composed_environment(monkeypatch):
     assert settings.trace_endpoint is None
 
 
+def test_what_may_stand_in_the_environment_file_has_the_settings_own_default_and_is_documented(monkeypatch):
+    composed = COMPOSE["services"]["service-a"]["environment"]
+    optional = {name for name, value in composed.items() if re.fullmatch(r"\$\{\w+:-[^}]*\}", value)}
+    for name in optional:
+        monkeypatch.setenv(name, environment_of("service-a")[name])
+    chosen = Settings()
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (paragraph,) = [part for part in page.split("\n\n") if part.startswith("The compose file passes on")]
+
+    for name in optional:
+        field = name.removeprefix("AMRS_").lower()
+        assert getattr(chosen, field) == Settings.model_fields[field].default
+    assert optional <= set(re.findall(r"`(AMRS_\w+)`", paragraph))
+
+
 def test_replicas_share_the_secret_the_database_the_memory_and_the_bundles():
     one, other = (COMPOSE["services"][name] for name in REPLICAS)
 
@@ -73,6 +88,12 @@ def test_every_secret_comes_from_the_environment_file_and_is_explained_in_its_ex
     assert asked == SECRETS.keys()
     assert {line.removesuffix("=") for line in lines if line and not line.startswith("#")} == asked
     assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_an_image_of_ours_has_a_tag_so_that_there_is_a_way_back():
+    images = {service["image"] for service in COMPOSE["services"].values() if "build" in service}
+
+    assert images == {f"amrs-{name}:${{AMRS_VERSION:-latest}}" for name in ("service", "training")}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -112,7 +133,15 @@ def test_the_proxy_and_prometheus_know_the_same_replicas():
     proxied = {value for name, value in environment_of("proxy").items() if "REPLICA" in name}
 
     assert targets["amrs"] == proxied == {f"{name}:8000" for name in REPLICAS}
+    assert targets["machine"] == {"machine:9100"}
     assert targets["proxy"] == {f"proxy{environment_of('proxy')['AMRS_PROXY_METRICS_BIND']}"}
+
+
+def test_every_command_of_the_runbook_says_where_it_runs():
+    """On the host, alone, `amrs` would act on a database of its own."""
+    commands = re.findall(r"`([^`\n]+)`", (ROOT / "docs" / "runbook.md").read_text())
+
+    assert [command for command in commands if command.startswith("amrs ")] == []
 
 
 def instructions(dockerfile: Path) -> list[list[tuple[str, Any]]]:

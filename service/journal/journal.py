@@ -154,6 +154,8 @@ class Journal:
 
     async def _settled(self, work: Work) -> Any:
         """Return the outcome of work, or raise it."""
+        if not self.is_writing:
+            raise Unavailable("the journal's writer has died")
         if self._waiting_count >= self._config.waiting_limit:
             self._watch.failed("queue_full")
             raise Unavailable(f"{self._waiting_count} writes are waiting already")

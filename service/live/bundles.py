@@ -98,7 +98,7 @@ class BundleFollower:
     async def _take_up(self, role: str, record: BundleRecord, wanted: dict[str, BundleRecord]) -> None:
         """Load a bundle and hold it in its role; what cannot be is put down as a failure."""
         try:
-            with self._metrics.swap():
+            with self._metrics.swap(role):
                 engine = await asyncio.to_thread(self._loader.load, record, await self._catalogue())
                 with self._loader.step(record.version, "swap"):
                     await self._hold(wanted, engine)

@@ -14,6 +14,7 @@ from threading import Thread
 from time import perf_counter
 from typing import Final
 
+from models.errors import Unavailable
 from service.background import deliver
 from service.recommend.answering import Answered, Answering, Inquiry
 from service.telemetry.metrics import Metrics
@@ -51,9 +52,11 @@ class Choosing:
         """Return the answer to one inquiry.
 
         Raises:
-            Unavailable: no bundle is live.
+            Unavailable: no bundle is live, or the thread has died.
             ModelsFailed: the live bundle's models raised something.
         """
+        if not self.is_alive:
+            raise Unavailable("the thread that chooses songs has died")
         answer: asyncio.Future[Answered] = self._loop.create_future()
         self._incoming.put(_Waiting(inquiry, answer))
         return await answer

@@ -20,21 +20,26 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from models.errors import Unavailable
 from models.guardrails import Rule, Rung
 from models.listening import Mode
 from service.telemetry.model_metrics import ModelMetrics
 
 MULTIPROCESS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
+OUTCOMES: Final = ("answered", "failed")
+"""Of a request, as the error budget counts it."""
 STEPS: Final = ("remember", "encode", "match", "predict", "guard", "record")
 """The steps of the road that are timed; choosing is a part of `guard`."""
 GRAPHS: Final = ("world", "head", "policy")
-PARTS: Final = ("bundle", "journal", "redis")
-"""What a worker needs, or would rather have, to answer."""
+PARTS: Final = ("bundle", "journal", "redis", "choosing", "writer")
+"""What a worker needs, or would rather have, to answer; the last two are its own threads."""
 SQL_CALLS: Final = ("read", "commit")
 SQL_FAILURES: Final = ("unreachable", "pool", "lock", "timeout", "disk_full", "queue_full", "other")
 REDIS_CALLS: Final = ("read", "write")
 REDIS_FAILURES: Final = ("timeout", "connection", "refused")
+ROLES: Final = ("live", "previous", "canary", "shadow")
+"""In which a worker holds a bundle."""
 SWAPS: Final = ("swapped", "refused")
 DEPENDENCIES: Final = ("redis", "intervals", "rate_limits")
 """What a request may have to go on without."""
@@ -74,6 +79,12 @@ class Metrics:
         self._process()
 
     def _requests(self) -> None:
+        self.of_apps = Bound(
+            self._counter(
+                "amrs_app_requests", "Requests answered, without probes and scrapes; failed: 5xx", "outcome"
+            ),
+            OUTCOMES,
+        )
         self.requests = self._counter(
             "amrs_http_requests", "Requests answered, by route template, method and status", "route method status"
         )
@@ -183,15 +194,15 @@ class Metrics:
             "version",
             mode="mostrecent",
         )
-        self.swap_seconds = Bound(
-            self._histogram(
-                "amrs_swap_seconds",
-                "From seeing that another bundle is to be live to its answering, or to its refusal",
-                "outcome",
-                _SWAP_BUCKETS,
-            ),
-            SWAPS,
+        self.swap_seconds = self._histogram(
+            "amrs_swap_seconds",
+            "From seeing that SQL wants another bundle in a role to its holding it, or to its refusal",
+            "role outcome",
+            _SWAP_BUCKETS,
         )
+        for role in ROLES:
+            for outcome in SWAPS:
+                self.swap_seconds.labels(role, outcome)
 
     def _process(self) -> None:
         self.up = self._gauge(
@@ -210,18 +221,21 @@ class Metrics:
         self.loop_lag = self._gauge(
             "amrs_loop_lag_seconds", "How late the event loop woke at the last look, of the latest", mode="livemax"
         )
-        self.disk_free = self._gauge("amrs_disk_free_bytes", "Free space where AMRS_HOME lies", mode="mostrecent")
-        self.disk_size = self._gauge("amrs_disk_size_bytes", "All space where AMRS_HOME lies", mode="mostrecent")
+        self.disk_free = self._gauge("amrs_disk_free_bytes", "Free space where bundles lie", mode="mostrecent")
+        self.disk_size = self._gauge("amrs_disk_size_bytes", "All space where bundles lie", mode="mostrecent")
 
     @contextmanager
-    def swap(self) -> Iterator[None]:
-        """Time a swap, and say whether it came about."""
-        began, outcome = perf_counter(), "refused"
+    def swap(self, role: str) -> Iterator[None]:
+        """Time a swap in a role, and say whether it came about; where SQL did not answer, neither is told."""
+        began = perf_counter()
         try:
             yield
-            outcome = "swapped"
-        finally:
-            self.swap_seconds[outcome].observe(perf_counter() - began)
+        except Unavailable:
+            raise
+        except Exception:
+            self.swap_seconds.labels(role, "refused").observe(perf_counter() - began)
+            raise
+        self.swap_seconds.labels(role, "swapped").observe(perf_counter() - began)
 
     def expose(self) -> bytes:
         """Return the numbers of all workers in Prometheus' text format."""

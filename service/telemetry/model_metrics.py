@@ -4,6 +4,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+LOAD_STEPS: Final = ("verify", "warm", "trial", "swap")
+ASKED_ROLES: Final = ("live", "canary", "shadow")
+"""Roles in which a bundle's models are asked."""
 _LOAD_BUCKETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _UNIT_BUCKETS: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -25,6 +28,8 @@ class ModelMetrics:
             ("step",),
             registry=registry,
         )
+        for step in LOAD_STEPS:
+            self.load_failures.labels(step)
         self.swaps = Counter(
             "amrs_bundle_swaps", "Times another bundle came to answer in a worker", registry=registry
         )
@@ -37,6 +42,9 @@ class ModelMetrics:
             ("role",),
             registry=registry,
         )
+        for role in ASKED_ROLES:
+            self.requests.labels(role)
+            self.errors.labels(role)
         self.returns = Counter(
             "amrs_automatic_returns",
             "Bundles taken from listeners without an operator; counted by the one worker that did it",

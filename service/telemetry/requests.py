@@ -102,7 +102,9 @@ class RequestTelemetry:
         counted, timed_now = self._bound[told]
         counted.inc()
         timed_now.observe(seconds)
-        if route in _ASKED_ALL_THE_TIME and status < 400:
+        if route not in _ASKED_ALL_THE_TIME:
+            self._metrics.of_apps["failed" if status >= 500 else "answered"].inc()
+        elif status < 400:
             return
         _log.info("request", route=route, method=method, status=status, seconds=round(seconds, 6))
 

@@ -67,9 +67,15 @@ class Vitals:
     def _tell_machine(self) -> None:
         resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
         self._metrics.memory.set(resident_pages * _PAGE_BYTES)
-        disk = disk_usage(self._home)
+        disk = disk_usage(written_below(self._home))
         self._metrics.disk_free.set(disk.free)
         self._metrics.disk_size.set(disk.total)
+
+
+def written_below(home: Path) -> Path:
+    """Return the folder whose disk may fill: the bundles', which may lie elsewhere than a home kept in memory."""
+    bundles = home / "bundles"
+    return bundles if bundles.exists() else home
 
 
 @asynccontextmanager

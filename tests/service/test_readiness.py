@@ -14,7 +14,10 @@ from service.live.engine import Engine, open_engine
 from service.live.live import Live, Loaded
 from service.memory.cache import NoCache
 from service.readiness import GOOD_FOR_SECONDS, Health, Readiness
+from service.recommend.choosing import open_choosing
+from service.telemetry.metrics import Metrics
 from tests.bundles import make_catalogue
+from tests.service.recommend.test_answering import answering_with
 
 
 class Resting(NoCache):
@@ -52,8 +55,11 @@ def asked(sqlite_copy):
 
     @asynccontextmanager
     async def opened(live: Live, **given) -> AsyncIterator[Readiness]:
-        async with open_journal(sqlite_copy("asked")) as journal:
-            yield Readiness(journal=journal, live=live, **({"cache": NoCache()} | given))
+        async with (
+            open_journal(sqlite_copy("asked")) as journal,
+            open_choosing(answering_with(None), Metrics()) as choosing,
+        ):
+            yield Readiness(journal=journal, live=live, choosing=choosing, **({"cache": NoCache()} | given))
 
     return opened
 
@@ -133,3 +139,12 @@ async def test_a_journal_that_does_not_answer_is_missing_in_bounded_time(asked, 
         await asyncio.gather(*taken)
 
     assert health.missing == ("journal",)
+
+
+async def test_a_thread_that_died_is_missing_though_its_part_answers(asked, engine):
+    async with asked(Holder(engine)) as readiness:
+        readiness._choosing.close()
+        readiness._journal._writer.close()
+        health = await readiness.look()
+
+    assert health.missing == ("choosing", "writer")

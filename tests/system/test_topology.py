@@ -11,6 +11,7 @@ import pytest
 from models.repository import Repository
 from service.operations import promote_bundle
 from tests.bundles import ENDLESS, seal_bundle
+from tests.docker.test_prometheus import OF_PROXY
 from tests.processes.listeners import listening, reconcile
 from tests.processes.postgresql import needs_postgresql
 from tests.processes.proxy import needs_haproxy
@@ -73,6 +74,7 @@ def test_every_part_tells_its_numbers(running: Topology):
         assert (told["amrs_ready"], told["amrs_workers"]) == (1, 1)
     of_proxy = httpx.get(f"{running.numbers_address}/metrics").text
     assert 'haproxy_backend_active_servers{proxy="replicas"} 2' in of_proxy
+    assert all(f"\n{name}{{" in of_proxy for name in OF_PROXY)
 
 
 def test_a_promoted_bundle_is_followed_by_both_replicas_under_load(running: Topology):

@@ -124,6 +124,14 @@ async def test_writes_beyond_the_limit_are_refused_at_once(database_url: str) ->
     assert (kinds.count(Written), kinds.count(Unavailable)) == (3, 6)
 
 
+async def test_once_the_writer_has_died_a_write_is_refused_at_once(database_url: str) -> None:
+    async with open_journal(database_url, config=JournalConfig(write_timeout_seconds=60.0)) as journal:
+        journal._writer.close()
+
+        with pytest.raises(Unavailable, match="has died"):
+            await asyncio.wait_for(journal.write(start()), 5)
+
+
 async def test_what_waits_at_the_end_is_still_written(database_url: str) -> None:
     async with open_journal(database_url) as journal:
         task = asyncio.create_task(journal.write(start()))

@@ -64,3 +64,13 @@ def test_a_failure_is_raised_to_those_who_wait(engine: Engine) -> None:
         assert choosing.is_alive
 
     with_choosing(None, use)
+
+
+def test_once_the_thread_has_died_nobody_waits_for_it(engine: Engine) -> None:
+    async def use(choosing: Choosing, _: Metrics) -> None:
+        choosing.close()
+
+        with pytest.raises(Unavailable, match="has died"):
+            await choosing.choose(inquiry_of(engine))
+
+    with_choosing(engine, use)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from models.errors import BundleError
+from models.errors import AmrsError, BundleError, Unavailable
 from models.guardrails import Rule, Rung
 from service.telemetry.metrics import MULTIPROCESS_FOLDER, Metrics
 from service.telemetry.storage import CacheNumbers, JournalNumbers
@@ -38,9 +38,12 @@ def test_what_has_not_happened_yet_is_told_at_zero():
         assert told[f'amrs_vetoes_total{{rule="{rule.label}"}}'] == 0
     for rung in Rung:
         assert (f'amrs_fallbacks_total{{rung="{rung.value}"}}' in told) == (rung is not Rung.POLICY)
+    assert told['amrs_app_requests_total{outcome="failed"}'] == 0
+    assert told['amrs_bundle_errors_total{role="canary"}'] == 0
+    assert told['amrs_bundle_load_failures_total{step="verify"}'] == 0
     assert told['amrs_sql_errors_total{kind="disk_full"}'] == 0
     assert told['amrs_redis_errors_total{call="read",kind="timeout"}'] == 0
-    assert told['amrs_swap_seconds_count{outcome="refused"}'] == 0
+    assert told['amrs_swap_seconds_count{outcome="refused",role="live"}'] == 0
     assert told['amrs_degraded_total{dependency="redis"}'] == 0
 
 
@@ -65,15 +68,26 @@ def test_storage_is_told_by_call_and_by_kind_of_failure():
     assert told['amrs_degraded_total{dependency="redis"}'] == 1
 
 
-@pytest.mark.parametrize("outcome", ["swapped", "refused"])
-def test_a_swap_is_timed_whatever_became_of_it(outcome):
+@pytest.mark.parametrize(
+    ("fault", "counted"),
+    [
+        (None, {"swapped": 1, "refused": 0}),
+        (BundleError("altered"), {"swapped": 0, "refused": 1}),
+        (Unavailable("SQL does not answer"), {"swapped": 0, "refused": 0}),
+    ],
+)
+def test_a_swap_is_told_by_role_and_by_what_became_of_the_bundle(fault, counted):
+    """While SQL does not answer nothing became of it."""
     metrics = Metrics()
 
-    with suppress(BundleError), metrics.swap():
-        if outcome == "refused":
-            raise BundleError("altered")
+    with suppress(AmrsError), metrics.swap("shadow"):
+        if fault is not None:
+            raise fault
 
-    assert told_by(metrics)[f'amrs_swap_seconds_count{{outcome="{outcome}"}}'] == 1
+    told = told_by(metrics)
+    for outcome, count in counted.items():
+        assert told[f'amrs_swap_seconds_count{{outcome="{outcome}",role="shadow"}}'] == count
+        assert told[f'amrs_swap_seconds_count{{outcome="{outcome}",role="live"}}'] == 0
 
 
 def test_a_worker_that_died_leaves_its_counts_and_takes_its_present_with_it(tmp_path):

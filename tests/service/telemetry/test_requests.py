@@ -7,7 +7,7 @@ import logging
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from service.api.problems import tell_problems
 from service.telemetry.logs import configure_logs
@@ -16,7 +16,7 @@ from service.telemetry.requests import RequestTelemetry
 
 
 def small_app() -> tuple[FastAPI, Metrics]:
-    """An app with one route that answers and one that breaks."""
+    """An app with one route that answers, one that breaks, and a probe that is not well."""
     app, metrics = FastAPI(), Metrics()
 
     @app.get("/things/{thing_id}")
@@ -26,6 +26,10 @@ def small_app() -> tuple[FastAPI, Metrics]:
     @app.get("/broken/{thing_id}")
     async def broken(thing_id: str) -> str:
         raise RuntimeError(f"a secret about {thing_id}")
+
+    @app.get("/readyz")
+    async def ready(response: Response) -> None:
+        response.status_code = 503
 
     tell_problems(app)
     app.add_middleware(RequestTelemetry, metrics=metrics)
@@ -65,6 +69,18 @@ def test_counts_by_template_method_and_status():
 
     assert 'amrs_http_requests_total{method="GET",route="/things/{thing_id}",status="200"} 2.0' in told
     assert 'amrs_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in told
+
+
+def test_counts_which_requests_of_apps_failed():
+    """Those that the service failed: neither a caller's own fault nor a probe that is not well."""
+    app, metrics = small_app()
+    for path in ("/things/a", "/nowhere", "/broken/b", "/readyz"):
+        get(app, path)
+
+    told = metrics.expose().decode()
+
+    assert 'amrs_app_requests_total{outcome="answered"} 2.0' in told
+    assert 'amrs_app_requests_total{outcome="failed"} 1.0' in told
 
 
 def test_answers_the_unexpected_as_a_problem_that_tells_nothing():
