@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from models.decoder import POLICY_ORDER, Decoder
+from models.errors import DataError
 from models.exposure import mean_cosine_distance
 from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
@@ -78,8 +79,12 @@ def copycat_of(
 def pair_situations(
     material: Material, windows: StartWindows, recipe: PairRecipe, preset: Preset, rng: np.random.Generator
 ) -> Situations:
-    """Return the moments at which the recipe may find a pair."""
-    return situations_in(
+    """Return the moments at which the recipe may find a pair.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = situations_in(
         windows.in_columns(material.histories),
         material.histories,
         material.listening,
@@ -87,6 +92,9 @@ def pair_situations(
         per_window=preset.situations_per_window,
         rng=rng,
     )
+    if not len(found):
+        raise DataError(f"no play among {len(windows)} windows suits {type(recipe).__name__}")
+    return found
 
 
 def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:

@@ -25,7 +25,7 @@ from training.material import Material
 from training.networks.world import Ensemble
 from training.pairs import NegativeHistoryPairs, PairRecipe, SupportPairs
 from training.presets import Preset
-from training.situations import Situations, StartWindows, draw_windows
+from training.situations import StartWindows, draw_windows
 from training.stages import copycat_of, pair_situations
 from training.tasks import Advance
 from training.trained import PolicyOver, WorldOver, unit_targets
@@ -146,7 +146,7 @@ def fine_tuned(
     Raises:
         DataError: the recipe finds no pair.
     """
-    train = _situations(material, windows.train, recipe, preset, rng)
+    train = pair_situations(material, windows.train, recipe.pairs, preset, rng)
     states = situation_states(world, material.histories, train)
     utility = recipe.utility_in(prediction_spread(world, states, rng))
     budget = preset.dpo.kl_budget_nats if recipe.kl_budget_nats is None else recipe.kl_budget_nats
@@ -154,7 +154,7 @@ def fine_tuned(
         copycat,
         material.histories,
         train,
-        _situations(material, windows.validation, recipe, preset, rng),
+        pair_situations(material, windows.validation, recipe.pairs, preset, rng),
         judge=EnsembleJudge(world=world, state=states, mode=train.mode, utility=utility),
         recipe=recipe.pairs,
         config=replace(preset.dpo, kl_budget_nats=budget, variety=recipe.variety or preset.dpo.variety),
@@ -167,17 +167,3 @@ def _cloned(material: Material, preset: Preset, rng: np.random.Generator, advanc
     cloned = copycat_of(material, preset, rng, lambda _: advance(1))
     targets = unit_targets(cloned.target, material.embeddings)
     return PolicyOver(network=cloned.network, songs=material.histories.song_vectors, targets=targets)
-
-
-def _situations(
-    material: Material, windows: StartWindows, recipe: Recipe, preset: Preset, rng: np.random.Generator
-) -> Situations:
-    """Return the moments at which the recipe may find a pair.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = pair_situations(material, windows, recipe.pairs, preset, rng)
-    if not len(found):
-        raise DataError(f"no play among {len(windows)} windows suits {type(recipe.pairs).__name__}")
-    return found
