@@ -49,6 +49,7 @@ from training.stages import (
     song_order,
     start_of,
 )
+from training.streams import TrainStream
 from training.stress.config import StressConfig
 from training.stress.derive import derived_table
 from training.stress.stress import stress_test
@@ -101,15 +102,13 @@ def train_bundle(
         LogError: the log breaks its schema.
         DataError: too few listeners, or no pair to learn from.
     """
-
-    def stream(stage: int) -> np.random.Generator:
-        return np.random.default_rng([seed, stage])
-
     log = read_log(folder)
-    material = prepare(log, space=space, reading=preset.world.reading, held_out=held_out, rng=stream(0))
+    material = prepare(
+        log, space=space, reading=preset.world.reading, held_out=held_out, rng=TrainStream.SPLIT.begin(seed)
+    )
     histories, split, names = material.histories, material.split, material.feature_names
     train_windows, validation_windows, test_windows = (
-        draw_windows(material.listening, listeners, preset.windows, stream(1))
+        draw_windows(material.listening, listeners, preset.windows, TrainStream.WINDOWS.begin(seed))
         for listeners in (split.train, split.validation, split.test)
     )
 
@@ -130,23 +129,25 @@ def train_bundle(
         world = WorldOver(ensemble=ensemble, songs=histories.song_vectors)
 
         cloned = stages.stage("Copycat", total=preset.copycat.epochs, unit="epochs")
-        copycat = copycat_of(material, preset, stream(2), lambda _: cloned(1))
+        copycat = copycat_of(material, preset, TrainStream.COPYCAT.begin(seed), lambda _: cloned(1))
         targets = unit_targets(copycat.target, material.embeddings)
         reference = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
 
-        situations = pair_situations(material, train_windows, recipe, preset, stream(3))
+        situations = pair_situations(material, train_windows, recipe, preset, TrainStream.SITUATIONS.begin(seed))
         states = situation_states(world, histories, situations)
-        utility = utility_in(prediction_spread(world, states, stream(4)))
+        utility = utility_in(prediction_spread(world, states, TrainStream.PREDICTION_SPREAD.begin(seed)))
         looked = stages.stage("DPO", total=preset.dpo.steps, unit="steps")
         tuned = optimise_preferences(
             reference,
             histories,
             situations,
-            pair_situations(material, validation_windows, recipe, preset, stream(5)),
+            pair_situations(
+                material, validation_windows, recipe, preset, TrainStream.VALIDATION_SITUATIONS.begin(seed)
+            ),
             judge=EnsembleJudge(world=world, state=states, mode=situations.mode, utility=utility),
             recipe=recipe,
             config=preset.dpo,
-            rng=stream(6),
+            rng=TrainStream.DPO.begin(seed),
             advance=lambda _: looked(preset.dpo.look_every),
         )
 
@@ -166,7 +167,7 @@ def train_bundle(
             decoder=decoder,
             utility=utility,
         )
-        table, tightened = derived_table(subject, material, preset.windows, stress, stream(7))
+        table, tightened = derived_table(subject, material, preset.windows, stress, TrainStream.LIMITS.begin(seed))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
         if decoder != POLICY_ORDER:
@@ -203,8 +204,8 @@ def train_bundle(
         "persistence": _scores(material, persistence(histories, split.train)),
         "listener mean": _scores(material, listener_mean(histories, split.train)),
     }
-    order = song_order(material, world, start, preset, stream(8))
-    ceilings = _ceilings(material, stream(9))
+    order = song_order(material, world, start, preset, TrainStream.SONG_ORDER.begin(seed))
+    ceilings = _ceilings(material, TrainStream.CEILINGS.begin(seed))
     rows = policy_rows(rollouts, table, material.embeddings)
     with showing(console) as stages:
         gates = stress_test(
@@ -295,7 +296,7 @@ def train_bundle(
             },
         ),
         repository=repository,
-        rng=stream(10),
+        rng=TrainStream.GOLDEN.begin(seed),
         candidate_count=preset.candidate_count,
         reference=training_reference(
             scores, play_mode=material.listening.play_mode, support=world.songs[material.heard]

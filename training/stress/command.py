@@ -30,6 +30,7 @@ from training.references import listener_mean, persistence
 from training.report import print_gates, showing
 from training.situations import draw_windows
 from training.stages import copycat_of, song_order, start_of
+from training.streams import TrainStream
 from training.stress.config import StressConfig
 from training.stress.page import Origin, page
 from training.stress.predictions import predict_plays
@@ -186,7 +187,7 @@ def material_of_training(bundle: Bundle, log: Log, preset: Preset) -> Material:
         space=space.name,
         reading=preset.world.reading,
         held_out=held_out.split(",") if held_out else (),
-        rng=np.random.default_rng([_training_seed(bundle), 0]),
+        rng=TrainStream.SPLIT.begin(_training_seed(bundle)),
     )
 
 
@@ -204,7 +205,7 @@ def copycat_of_training(
     advance: Callable[[CloningEpoch], None] = lambda _: None,
 ) -> Copycat:
     """Return Copycat, cloned from the material as it was in a bundle's training."""
-    return copycat_of(material, preset, np.random.default_rng([_training_seed(bundle), 2]), advance)
+    return copycat_of(material, preset, TrainStream.COPYCAT.begin(_training_seed(bundle)), advance)
 
 
 def _over_songs(copycat: Copycat, material: Material) -> Callable[[Float[ndarray, "N E"]], Policy]:

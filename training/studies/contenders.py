@@ -27,6 +27,7 @@ from training.pairs import NegativeHistoryPairs, PairRecipe, SupportPairs
 from training.presets import Preset
 from training.situations import StartWindows, draw_windows
 from training.stages import copycat_of, pair_situations
+from training.streams import TrainStream
 from training.tasks import Advance
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.variety import LET_GO, Variety
@@ -73,7 +74,7 @@ class PolicyWindows:
     def of(cls, material: Material, preset: Preset, *, seed: int) -> "PolicyWindows":
         """Draw them."""
         train, validation = (
-            draw_windows(material.listening, listeners, preset.windows, np.random.default_rng([seed, 1]))
+            draw_windows(material.listening, listeners, preset.windows, TrainStream.WINDOWS.begin(seed))
             for listeners in (material.split.train, material.split.validation)
         )
         return cls(train=train, validation=validation)
@@ -118,7 +119,7 @@ def train_contenders(
     recipes: Mapping[str, Recipe] = RECIPES,
 ) -> Contenders:
     """Return Copycat and what each recipe makes of it."""
-    copycat = _cloned(material, preset, np.random.default_rng([seed, 2]), advance)
+    copycat = _cloned(material, preset, TrainStream.COPYCAT.begin(seed), advance)
     made = Contenders(networks={COPYCAT: copycat})
     for stage, (name, recipe) in enumerate(recipes.items(), start=10):
         try:
