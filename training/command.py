@@ -273,6 +273,7 @@ def train_bundle(
         evaluation=evaluation,
         card=model_card(
             description=log.description,
+            listening=material.listening,
             space=material.space,
             utility=utility,
             decoder=decoder,
