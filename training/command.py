@@ -8,14 +8,12 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from rich.console import Console
 
-from models.decoder import POLICY_ORDER
 from models.log import read_log
 from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
@@ -41,6 +39,11 @@ from training.references import listener_mean, persistence
 from training.report import print_gates, print_policies, print_signals, showing
 from training.situations import StartWindows, draw_windows
 from training.stages import (
+    BOTH_WAYS,
+    GREEDY,
+    RANDOM,
+    UNDECODED,
+    compared,
     copycat_of,
     pair_situations,
     policy_rows,
@@ -58,11 +61,6 @@ from training.stress.trials import song_total
 from training.stress.verdict import WorldFacts, affect_error
 from training.trained import PolicyOver, WorldOver, unit_targets
 from training.world_model import ensemble_bootstraps, train_ensemble
-
-RANDOM: Final = "Random"
-GREEDY: Final = "Greedy"
-UNDECODED: Final = "DPO, own order"
-"""The tuned policy without the bundle's decoder, where it has one."""
 
 
 def train_bundle(
@@ -151,11 +149,13 @@ def train_bundle(
             advance=lambda _: looked(preset.dpo.look_every),
         )
 
-        policies: dict[str, Policy] = {
+        preferred = Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets))
+        made: dict[str, Policy] = {
             RANDOM: Random(len(material.catalogue)),
             GREEDY: Greedy(world, utility),
             COPYCAT: Learned(reference),
-            DPO: Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets)),
+            DPO: preferred,
+            UNDECODED: preferred,
         }
         decoder = decoder_in(utility)
         subject = Subject(
@@ -170,9 +170,8 @@ def train_bundle(
         table, tightened = derived_table(subject, material, preset.windows, stress, TrainStream.LIMITS.begin(seed))
         start = start_of(material, test_windows)
         setting = setting_with(material, world, preset, table)
-        if decoder != POLICY_ORDER:
-            policies[UNDECODED] = policies[DPO]
-        songs = 2 * len(policies) * setting.song_count * len(test_windows)
+        policies = {name: made[name] for name in compared(decoder)}
+        songs = len(BOTH_WAYS) * len(policies) * setting.song_count * len(test_windows)
         rollouts = roll_out_all(
             policies,
             start,

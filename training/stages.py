@@ -17,6 +17,7 @@ from models.exposure import mean_cosine_distance
 from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
 from models.tokens import tokenise
+from training.card import COPYCAT, DPO
 from training.choosing import Setting
 from training.copycat import CloningEpoch, Copycat, clone_behaviour
 from training.limits import nearest_distances
@@ -30,6 +31,12 @@ from training.rollout import Advance, Rollouts, Start, roll_out
 from training.situations import Situations, StartWindows, listening_in, situations_in
 from training.trained import World
 
+RANDOM: Final = "Random"
+GREEDY: Final = "Greedy"
+UNDECODED: Final = "DPO, own order"
+"""The tuned policy without the bundle's decoder, where it has one."""
+BOTH_WAYS: Final = (False, True)
+"""Whether guarded: every policy rolls out without and with guardrails."""
 _ORDER_CANDIDATES: Final = 20
 """Uniform songs per situation whose order is compared with the truth."""
 _ANY: Final = 2.0
@@ -111,6 +118,12 @@ def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
     return GuardrailTable(limits=limits, prior=priors)
 
 
+def compared(decoder: Decoder) -> tuple[str, ...]:
+    """Return the policies whose rollouts stand side by side before a bundle with this decoder is sealed."""
+    undecoded = () if decoder == POLICY_ORDER else (UNDECODED,)
+    return (RANDOM, GREEDY, COPYCAT, DPO, *undecoded)
+
+
 def roll_out_all(
     policies: Mapping[str, Policy],
     start: Start,
@@ -139,7 +152,7 @@ def roll_out_all(
             rng=np.random.default_rng(seed),
             advance=advance,
         )
-        for guarded in (False, True)
+        for guarded in BOTH_WAYS
         for name, policy in policies.items()
     }
 

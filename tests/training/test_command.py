@@ -18,12 +18,13 @@ from models.log import read_log, write_log
 from models.repository import Repository
 from tests.training import small_run
 from training.calibration import HORIZON
-from training.command import UNDECODED, train_bundle
+from training.command import train_bundle
 from training.decoding import pessimistic_rerank, policy_order
 from training.judging import serving_utility
 from training.metrics.rollouts import policy_row
 from training.policies.plain import Learned
 from training.rollout import roll_out
+from training.stages import UNDECODED
 
 
 def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:
