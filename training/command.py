@@ -6,7 +6,6 @@ random stream of its own, so the same log, preset and seed give the same numbers
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from models.repository import Repository
 from models.utility import LinearUtility, TargetUtility
 from training.calibration import HORIZON, calibrate_world, coverage_by_listener
 from training.card import COPYCAT, DPO, model_card
+from training.code_version import code_version
 from training.decoding import DecoderRecipe
 from training.dpo import optimise_preferences
 from training.evaluation import SCHEMA, adherence, gains, plain, row_of
@@ -284,7 +284,7 @@ def train_bundle(
         ),
         origin=Origin(
             created=now,
-            code_version=_code_version(),
+            code_version=code_version(),
             data_digest=log.digest(),
             data_name=log.description.name,
             simulated=log.description.simulated,
@@ -342,10 +342,3 @@ def _listener_counts(material: Material, windows: StartWindows) -> dict[str, int
         "test": len(split.test),
         "training windows left out for too few plays": windows.left_out_count,
     }
-
-
-def _code_version() -> str:
-    try:
-        return version("amrs")
-    except PackageNotFoundError:
-        return "not installed"

@@ -18,6 +18,7 @@ from models.log import read_log, write_log
 from models.repository import Repository
 from tests.training import small_run
 from training.calibration import HORIZON
+from training.code_version import code_version
 from training.command import train_bundle
 from training.decoding import pessimistic_rerank, policy_order
 from training.judging import serving_utility
@@ -87,6 +88,10 @@ def test_the_same_seed_gives_the_same_evaluation_byte_for_byte(run: tuple[Bundle
 
     assert again.evaluation == run[0].evaluation
     assert again.version == run[0].version
+
+
+def test_the_manifest_names_the_code_as_a_later_judgement_would(run: tuple[Bundle, str]):
+    assert run[0].manifest.code_version == code_version()
 
 
 def test_intervals_have_a_width_for_every_step_of_a_rollout(run: tuple[Bundle, str]):

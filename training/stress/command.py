@@ -20,6 +20,7 @@ from models.errors import BundleError, DataError
 from models.gates import Attestation, GateReport
 from models.log import Log, read_log
 from models.repository import Repository
+from training.code_version import code_version
 from training.copycat import CloningEpoch, Copycat
 from training.material import Material, prepare
 from training.metrics.prediction import prediction_scores
@@ -39,7 +40,6 @@ from training.stress.stress import stress_test
 from training.stress.subject import Subject
 from training.stress.trials import song_total
 from training.stress.verdict import WorldFacts, affect_error
-from training.studies.report.origin import code_version
 from training.trained import PolicyOver, unit_targets
 
 

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from models.errors import AmrsError, ConfigError, DataError
 from models.log import Log, read_log
+from training.code_version import code_version
 from training.studies.cache import COMMITTED, Cache, Found, Result, cell_key
 from training.studies.cells import Cell, Choosy, Study
-from training.studies.report.origin import Origin, code_version, origin_of
+from training.studies.report.origin import Origin, origin_of
 from training.studies.report.page import Chapter, Drawn
 from training.studies.report.tables import on_terminal
 from training.studies.report.write import draw, write_chapter, write_page
