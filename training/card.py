@@ -105,17 +105,7 @@ def model_card(
 
 def policy_table(rows: Sequence[PolicyRow]) -> str:
     """Return the policies as a Markdown table: predicted and, where it is known, true signals."""
-    head = [
-        "policy",
-        *(f"{name}" for name in SIGNALS),
-        "coverage",
-        "entropy",
-        "ILD",
-        "Gini",
-        "violations",
-        "fallback",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = ["| " + " | ".join(POLICY_COLUMNS) + " |", "|" + " --- |" * len(POLICY_COLUMNS)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
     return "\n".join(lines)
 

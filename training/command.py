@@ -148,6 +148,7 @@ def train_bundle(
             rng=TrainStream.DPO.begin(seed),
             advance=lambda _: looked(preset.dpo.look_every),
         )
+        stages.end()
 
         preferred = Learned(PolicyOver(network=tuned.network, songs=histories.song_vectors, targets=targets))
         made: dict[str, Policy] = {

@@ -50,21 +50,6 @@ class TrueGain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepAffect:
-    """One policy's affect after so many songs of its rollouts, as it truly was and as it was imagined."""
-
-    policy: str
-    step: int
-    """From 1."""
-    signal: str
-    rollout_count: int
-    true: float
-    predicted: float
-    error: float
-    """Root mean squared difference between predicted and true, over rollouts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionDistance:
     """How far from a mode's target region a policy leaves listeners, valence and arousal together."""
 
@@ -154,31 +139,6 @@ def share_of(
         return np.asarray((mean[..., 0] - mean[..., 1]) / (mean[..., 2] - mean[..., 1]))
 
     return clustered_function_interval(share, three, who, rng=np.random.default_rng(seed))
-
-
-def affect_by_step(policies: Mapping[str, Rollouts]) -> Iterator[StepAffect]:
-    """Yield true and predicted valence and arousal after each step, of every policy.
-
-    Raises:
-        DataError: the truth is not known.
-    """
-    for name, each in policies.items():
-        _known(name, each)
-        for step in range(each.song.shape[1]):
-            played = each.song[:, step] != NO_SONG
-            if not played.any():
-                break
-            for signal in (Signal.VALENCE, Signal.AROUSAL):
-                true, predicted = each.true_signals[played, step, signal], each.predicted[played, step, signal]
-                yield StepAffect(
-                    policy=name,
-                    step=step + 1,
-                    signal=SIGNALS[signal],
-                    rollout_count=int(played.sum()),
-                    true=float(true.mean()),
-                    predicted=float(predicted.mean()),
-                    error=float(np.sqrt(np.mean((predicted - true) ** 2))),
-                )
 
 
 def distance_from_regions(
