@@ -624,8 +624,8 @@ def bench_cost(
     out: Annotated[Path | None, typer.Option("--out", help="A folder for cost.md and cost.csv.")] = None,
 ) -> None:
     """Processor seconds of each stage of training, against listeners and against songs (about eight minutes)."""
-    from training import growth
     from training.presets import preset_named
+    from training.studies import growth
 
     usual = growth.QUICK if quick else growth.USUAL
     growth.bench_cost(

@@ -17,7 +17,7 @@ from numpy import ndarray
 from models.errors import DataError
 from models.listening import NO_SONG, Mode, Population
 from training.rollout import Rollouts
-from training.studies.statistics import Interval, clustered_function_interval
+from training.statistics import Interval, clustered_function_interval
 
 ALL: Final = "all"
 """The group of every rollout."""

@@ -21,7 +21,7 @@ from models.listening import NO_SONG, Mode
 from models.utility import mode_aware_utility
 from training.judges.paired import began_alike, difference_of_gains, gain_over, groups_of, rollout_means
 from training.rollout import Rollouts
-from training.studies.statistics import Interval, clustered_function_interval, clustered_interval
+from training.statistics import Interval, clustered_function_interval, clustered_interval
 
 REGIONS = mode_aware_utility(weights=(0.0, 0.0, 1.0, 1.0), scales=(1.0, 1.0, 1.0, 1.0))
 """Knows every mode's target region."""

@@ -35,6 +35,7 @@ from training.policies.plain import Learned
 from training.presets import Preset
 from training.rollout import Rollouts
 from training.stages import no_limits, setting_with
+from training.statistics import clustered_interval
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
 from training.studies.contenders import (
     COPYCAT,
@@ -49,7 +50,6 @@ from training.studies.ingredients_tables import ALONE, BEHIND, CHANGED, TARGETS,
 from training.studies.intervals import interval_fields
 from training.studies.policy_runs import RERANKED_COPYCAT, Rival, play_all
 from training.studies.scales import Scale
-from training.studies.statistics import clustered_interval
 from training.studies.worlds import World, diversity_rows, gain_row
 from training.tasks import Advance
 from training.trained import WorldOver

@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from training.judges.paired import gap_of_gains, relative_gain
+from training.statistics import Interval, Spread, clustered_function_interval, clustered_interval, spread
 from training.studies.cells import Records, Results, Row, Scalar
 from training.studies.contenders import COPYCAT
 from training.studies.policy_records import PREDICTED, TRUE
-from training.studies.statistics import Interval, Spread, clustered_function_interval, clustered_interval, spread
 
 FEEDBACK: Final = ("valence", "arousal", "rating", "engagement")
 """In the paper's order: the objective, then what is held out of it."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DataError
-from training.studies.statistics import (
+from training.statistics import (
     PairedTest,
     clustered_function_interval,
     clustered_gain_interval,
