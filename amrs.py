@@ -250,7 +250,7 @@ def study(
 ) -> None:
     """Reproduce a table of the paper, or go beyond it; what is done is kept, and an interrupted study goes on."""
     from training.studies.command import Request, Selection, run_study
-    from training.studies.spread import Here, OnRay
+    from training.studies.jobs import Here, OnRay
 
     request = Request(
         study=name,
