@@ -31,6 +31,7 @@ from training.copycat import CloningEpoch, clone_behaviour
 from training.decoding import decoder_of
 from training.dpo import DpoLook, optimise_preferences
 from training.judging import EnsembleJudge, prediction_spread, serving_utility, situation_states
+from training.learning import pair_situations, policy_over
 from training.limits import mean_reports
 from training.linear_fit import USUAL_FIT, fit_linear_part
 from training.material import Material, prepare
@@ -46,8 +47,8 @@ from training.rollout import roll_out
 from training.seeding import torch_seeded_by
 from training.situations import draw_windows
 from training.splits import Split
-from training.stages import BOTH_WAYS, compared, no_limits, pair_situations, setting_with, start_of
-from training.trained import PolicyOver, WorldOver, unit_targets
+from training.stages import BOTH_WAYS, compared, no_limits, setting_with, start_of
+from training.trained import PolicyOver, WorldOver
 from training.windows import Histories
 from training.world_model import LabelStatistics, train_world_model
 
@@ -333,10 +334,8 @@ def _copycat_epoch(
         rng=rng,
         advance=advance,
     )
-    targets = unit_targets(copycat.target, material.embeddings)
     plays = int((histories.song_row[histories.tokens_of(some)] != NO_SONG).sum())
-    policy = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
-    return (told[1] - told[0], plays), policy
+    return (told[1] - told[0], plays), policy_over(copycat, material)
 
 
 @dataclass(frozen=True, slots=True)

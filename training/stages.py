@@ -3,7 +3,7 @@
 Legend: S situations · C candidates · last axis 2: valence, arousal
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,23 +12,20 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from models.decoder import POLICY_ORDER, Decoder
-from models.errors import DataError
 from models.exposure import mean_cosine_distance
 from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
 from models.tokens import tokenise
 from training.card import COPYCAT, DPO
 from training.choosing import Setting
-from training.copycat import CloningEpoch, Copycat, clone_behaviour
 from training.limits import nearest_distances
 from training.material import Material
 from training.metrics.prediction import pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
-from training.pairs import PairRecipe
 from training.policies.policy import Policy
 from training.presets import Preset
 from training.rollout import Advance, Rollouts, Start, roll_out
-from training.situations import Situations, StartWindows, listening_in, situations_in
+from training.situations import StartWindows, listening_in
 from training.trained import World
 
 RANDOM: Final = "Random"
@@ -62,46 +59,6 @@ def setting_with(material: Material, world: World, preset: Preset, table: Guardr
         support_distance=nearest_distances(world.songs, world.songs[material.heard]),
         candidate_count=preset.candidate_count,
     )
-
-
-def copycat_of(
-    material: Material,
-    preset: Preset,
-    rng: np.random.Generator,
-    advance: Callable[[CloningEpoch], None] = lambda _: None,
-) -> Copycat:
-    """Return the production policy, cloned by the preset from what training listeners were played."""
-    return clone_behaviour(
-        material.histories,
-        material.embeddings,
-        material.split,
-        feature_names=material.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=rng,
-        advance=advance,
-    )
-
-
-def pair_situations(
-    material: Material, windows: StartWindows, recipe: PairRecipe, preset: Preset, rng: np.random.Generator
-) -> Situations:
-    """Return the moments at which the recipe may find a pair.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )
-    if not len(found):
-        raise DataError(f"no play among {len(windows)} windows suits {type(recipe).__name__}")
-    return found
 
 
 def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:

@@ -22,6 +22,7 @@ from models.log import Log, read_log
 from models.repository import Repository
 from training.code_version import code_version
 from training.copycat import CloningEpoch, Copycat
+from training.learning import copycat_of
 from training.material import Material, prepare
 from training.metrics.prediction import prediction_scores
 from training.policies.plain import Learned
@@ -30,7 +31,7 @@ from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, showing
 from training.situations import draw_windows
-from training.stages import copycat_of, song_order, start_of
+from training.stages import song_order, start_of
 from training.streams import TrainStream
 from training.stress.config import StressConfig
 from training.stress.page import Origin, page

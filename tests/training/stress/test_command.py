@@ -17,9 +17,9 @@ from tests.bundles import seal_bundle
 from tests.training import small_run
 from tests.training.stress import small_subject
 from training.export.export import Origin, Trained, export_bundle
+from training.learning import copycat_of
 from training.material import prepare
 from training.presets import PAPER, QUICK, preset_named
-from training.stages import copycat_of
 from training.streams import TrainStream
 from training.stress.command import Judged, find_log, show_sealed, stress_bundle
 from training.stress.stress import stress_test
