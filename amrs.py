@@ -203,26 +203,30 @@ def train(
     from training.command import train_bundle
     from training.decoding import decoder_of, pessimistic_rerank, policy_order
     from training.judging import paper_utility, serving_utility
+    from training.learning import Recipe
     from training.pairs import NegativeHistoryPairs, SupportPairs
+    from training.run import TrainRequest
     from training.stress.config import config_named
 
     recipes = presets.QUICK if preset is PresetName.QUICK else presets.PAPER
     named = {None: decoder_of(recipes), DecoderName.POLICY: policy_order, DecoderName.RERANK: pessimistic_rerank}
-    return train_bundle(
-        log,
+    request = TrainRequest(
+        log=log,
         repository=Repository(Path(os.environ.get("AMRS_HOME", "var")) / "bundles"),
         preset=recipes,
-        utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
-        recipe=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
-        stress=config_named(preset.value),
+        recipe=Recipe(
+            utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
+            pairs=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
+        ),
         decoder_in=named[decoder],
+        stress=config_named(preset.value),
         seed=seed,
         space=space,
         held_out=hold_out or [],
         processes=processes,
         now=datetime.now(UTC),
-        console=terminal(),
     )
+    return train_bundle(request, console=terminal())
 
 
 @app.command("study")
@@ -250,7 +254,7 @@ def study(
 ) -> None:
     """Reproduce a table of the paper, or go beyond it; what is done is kept, and an interrupted study goes on."""
     from training.studies.command import Request, Selection, run_study
-    from training.studies.spread import Here, OnRay
+    from training.studies.jobs import Here, OnRay
 
     request = Request(
         study=name,
@@ -624,8 +628,8 @@ def bench_cost(
     out: Annotated[Path | None, typer.Option("--out", help="A folder for cost.md and cost.csv.")] = None,
 ) -> None:
     """Processor seconds of each stage of training, against listeners and against songs (about eight minutes)."""
-    from training import growth
     from training.presets import preset_named
+    from training.studies import growth
 
     usual = growth.QUICK if quick else growth.USUAL
     growth.bench_cost(

@@ -67,14 +67,6 @@ class Scale:
             raise DataError(f"value {first} must lie from {self.low} to {self.high} on this scale; got {came}")
         return np.clip(unit, 0.0, 1.0)
 
-    def from_unit(self, unit: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
-        """Return values of [0, 1] on this scale: the inverse of `to_unit`."""
-        return self.low + np.asarray(unit, dtype=np.float64) * (self.high - self.low)
 
-
-UNIT: Final = Scale(0.0, 1.0)
 SIGNED: Final = Scale(-1.0, 1.0)
 """SiTunes and most physiological studies."""
-SAM_9: Final = Scale(1.0, 9.0)
-"""The nine-point self-assessment manikin (DEAM, PMEmo, MERGE)."""
-LIKERT_5: Final = Scale(1.0, 5.0)

@@ -61,6 +61,9 @@ class Rung(StrEnum):
     SILENCE = "silence"
 
 
+AFFECT_RULES: Final = Rule.AROUSAL_STEP | Rule.AROUSAL_ENVELOPE | Rule.VALENCE_DROP
+"""What speaks of where a song leads affect."""
+
 RUNG_RULES: Final = {
     Rung.POLICY: ALL_RULES,
     Rung.WIDER: ALL_RULES,

@@ -1,4 +1,4 @@
-"""docs/equations.md names functions and tests that exist."""
+"""docs/equations.md names functions and tests that exist, each by the file it stands in."""
 
 import importlib
 import re
@@ -28,6 +28,7 @@ def test_every_row_leads_to_a_function_and_its_test(function: str, test: str):
     found = importlib.import_module(".".join(parts[:place]))
     for part in parts[place:]:
         found = getattr(found, part)
+    assert found.__module__ == ".".join(parts[:place]), "it stands in another file"
 
 
 def is_module(parts: list[str]) -> bool:

@@ -5,10 +5,13 @@ Everything in it comes from the evaluation, the gates and the log's own descript
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from models.affect import SIGNALS
 from models.bundle import EmbeddingSpace
 from models.decoder import Decoder, Rerank
 from models.gates import Gate, GateReport
+from models.listening import Listening
 from models.log_schema import LogDescription
 from models.utility import LinearUtility, TargetUtility
 from training.evaluation import gains, row_of
@@ -34,7 +37,7 @@ and no measure of health. Clinical use needs the clinical limits, a clinician in
 
 ## Limits
 
-- Affect was observed at session boundaries only; what happens between them is the model's estimate.
+- {observed}
 - The policy was optimised and is scored by the same world models: read predicted gains beside the true ones, or as
   upper bounds where there is no truth.
 - The production policy's choices shaped the logs. Where it never went, nobody knows: songs beyond the training
@@ -71,6 +74,7 @@ before the guardrails {decoder}.
 def model_card(
     *,
     description: LogDescription,
+    listening: Listening,
     space: EmbeddingSpace,
     utility: LinearUtility | TargetUtility,
     decoder: Decoder,
@@ -87,6 +91,7 @@ def model_card(
         name=description.name,
         origin=simulated
         + "Made by `amrs train`; the manifest beside this card says from which log and with what settings.",
+        observed=_observed(listening),
         data=f"Listening log *{description.name}*; listeners: {counts}. Split by listener.",
         embeddings=_embeddings(space),
         world=_world(scores, references),
@@ -100,17 +105,7 @@ def model_card(
 
 def policy_table(rows: Sequence[PolicyRow]) -> str:
     """Return the policies as a Markdown table: predicted and, where it is known, true signals."""
-    head = [
-        "policy",
-        *(f"{name}" for name in SIGNALS),
-        "coverage",
-        "entropy",
-        "ILD",
-        "Gini",
-        "violations",
-        "fallback",
-    ]
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines = ["| " + " | ".join(POLICY_COLUMNS) + " |", "|" + " --- |" * len(POLICY_COLUMNS)]
     lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
     return "\n".join(lines)
 
@@ -134,6 +129,18 @@ def cells(row: PolicyRow) -> list[str]:
 def _gate(gate: Gate) -> str:
     verdict = "passed" if gate.passed else "**failed**"
     return f"- {verdict}: {gate.name} (required {gate.required}; measured {gate.measured})"
+
+
+def _observed(listening: Listening) -> str:
+    """Return when listeners said how they felt."""
+    reported = int(np.isfinite(listening.report).any(axis=1).sum())
+    if not reported:
+        return "Affect was observed at session boundaries only; what happens between them is the model's estimate."
+    around = " and at session boundaries" if np.isfinite([*listening.before, *listening.after]).any() else ""
+    return (
+        f"Affect was observed after {reported:,} of {listening.play_count:,} songs{around}; what happens between "
+        "reports is the model's estimate."
+    )
 
 
 def _embeddings(space: EmbeddingSpace) -> str:

@@ -29,10 +29,12 @@ from training.networks.standardisation import standardisation
 from training.seeding import torch_seeded_by
 from training.splits import Split
 from training.trained import unit_targets
-from training.windows import Batch, Histories, batches, cut, whole_histories
+from training.windows import Batch, Bound, Histories, alike, batches, cut, whole_histories
 
 _ENCODER: Final = EncoderConfig(width=64, blocks=2, heads=4, dropout=0.2)
 _TARGET: Final = ReadingConfig(components=32, spread=1.0)
+_AT_ONCE: Final = Bound(windows=64)
+"""Of validation histories. A bound of tokens would round their loss otherwise, and might keep another epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,9 +216,7 @@ def _mean_nats(
     """Return the mean loss over every play of the given listeners, each told from as much as fits, in nats."""
     read = whole_histories(histories, listeners, lookback=lookback)
     total_nats, play_count = 0.0, 0
-    by_length = np.argsort(read.windows.length, kind="stable")
-    for begin in range(0, len(by_length), 64):
-        rows = by_length[begin : begin + 64]
+    for rows in alike(read.windows.length, _AT_ONCE):
         batch = histories.batch(read.windows.take(rows))
         nats = nats_of(batch, torch.from_numpy(read.reads(rows)[0]) & (batch.song_row != NO_SONG))
         total_nats, play_count = total_nats + float(nats.sum()), play_count + len(nats)

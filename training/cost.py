@@ -26,9 +26,12 @@ from numpy import ndarray
 
 from models.errors import ConfigError
 from models.listening import NO_SONG
+from models.utility import PAPER_UTILITY
 from training.copycat import CloningEpoch, clone_behaviour
+from training.decoding import decoder_of
 from training.dpo import DpoLook, optimise_preferences
 from training.judging import EnsembleJudge, prediction_spread, serving_utility, situation_states
+from training.learning import pair_situations, policy_over
 from training.limits import mean_reports
 from training.linear_fit import USUAL_FIT, fit_linear_part
 from training.material import Material, prepare
@@ -44,13 +47,11 @@ from training.rollout import roll_out
 from training.seeding import torch_seeded_by
 from training.situations import draw_windows
 from training.splits import Split
-from training.stages import no_limits, pair_situations, setting_with, start_of
-from training.trained import PolicyOver, WorldOver, unit_targets
+from training.stages import BOTH_WAYS, compared, no_limits, setting_with, start_of
+from training.trained import PolicyOver, WorldOver
 from training.windows import Histories
 from training.world_model import LabelStatistics, train_world_model
 
-_POLICIES: Final = 8
-"""Of a bundle's rollouts: four, without and with guardrails."""
 _LOOK_AFTER: Final = 8
 """DPO steps before the first look that is timed; the second comes one step later."""
 _MIB: Final = 1024 if sys.platform != "darwin" else 1024**2
@@ -209,9 +210,15 @@ def measure_stages(size: PlatformSize, *, preset: Preset, seed: int, share: Shar
         began = time.process_time()
         made = roll_out(Learned(reference), start, setting, guarded=True, rng=_stream(seed, 6))
         rolled.append((time.process_time() - began, int((made.song != NO_SONG).sum())))
-    thousands = -(-_POLICIES * len(test) * setting.song_count // 1_000)
+    thousands = -(-rolled_out(preset, starts=len(test), songs_each=setting.song_count) // 1_000)
     bill.median(Stage.ROLLOUTS, rolled, whole=1_000, unit="songs", times=thousands)
     return bill.costs
+
+
+def rolled_out(preset: Preset, *, starts: int, songs_each: int) -> int:
+    """Return how many songs are played before a bundle is sealed, behind the decoder that the preset gets."""
+    policies = compared(decoder_of(preset)(PAPER_UTILITY))
+    return len(BOTH_WAYS) * len(policies) * starts * songs_each
 
 
 class _Bill:
@@ -327,10 +334,8 @@ def _copycat_epoch(
         rng=rng,
         advance=advance,
     )
-    targets = unit_targets(copycat.target, material.embeddings)
     plays = int((histories.song_row[histories.tokens_of(some)] != NO_SONG).sum())
-    policy = PolicyOver(network=copycat.network, songs=histories.song_vectors, targets=targets)
-    return (told[1] - told[0], plays), policy
+    return (told[1] - told[0], plays), policy_over(copycat, material)
 
 
 @dataclass(frozen=True, slots=True)

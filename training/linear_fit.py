@@ -22,10 +22,9 @@ from training.networks.linear_part import (
     running_tastes,
 )
 from training.networks.summary import running_summary, session_sum
-from training.windows import Histories, grouped, whole_histories
+from training.windows import Bound, Histories, alike, whole_histories
 
-_BATCH_SIZE: Final = 64
-_MOST_TOKENS: Final = 64 * 64
+_AT_ONCE: Final = Bound(windows=64, tokens=64 * 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +133,7 @@ def _plays(
     reading = whole_histories(histories, listeners, lookback=inputs.window(lookback), stride=inputs.stride)
     columns: dict[str, list[ndarray]] = {field.name: [] for field in fields(_Plays)}
     with torch.no_grad():
-        by_length = np.argsort(reading.windows.length, kind="stable")
-        for group in grouped(reading.windows.length[by_length], batch_size=_BATCH_SIZE, most_tokens=_MOST_TOKENS):
-            rows = by_length[group]
+        for rows in alike(reading.windows.length, _AT_ONCE):
             batch = histories.batch(reading.windows.take(rows)).shown(inputs)
             counts, _ = reading.reads(rows)
             counts = counts & ~np.isnan(batch.targets.numpy()).all(axis=2)

@@ -5,6 +5,7 @@ Legend: T tokens of all listeners · M members · b listeners · N candidates
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,11 +13,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from training.networks.world import WorldForm
-from training.windows import Histories, Windows, grouped, whole_histories
+from training.windows import Bound, Histories, Windows, alike, whole_histories
 
-_BATCH_SIZE = 64
-_MOST_TOKENS = 64 * 64
-"""Of a batch: bounds memory where windows are long."""
+_AT_ONCE: Final = Bound(windows=64, tokens=64 * 64)
 _ASKED_AT_ONCE = 16
 """Listeners whose candidates are asked together: bounds memory, changes no number."""
 
@@ -71,10 +70,8 @@ def _predict(
     inputs = member.inputs
     reading = whole_histories(histories, listeners, lookback=inputs.window(lookback), stride=inputs.stride)
     predicted = np.full(histories.targets.shape, np.nan, np.float32)
-    by_length = np.argsort(reading.windows.length, kind="stable")
     with torch.inference_mode(), evaluated(member):
-        for group in grouped(reading.windows.length[by_length], batch_size=_BATCH_SIZE, most_tokens=_MOST_TOKENS):
-            rows = by_length[group]
+        for rows in alike(reading.windows.length, _AT_ONCE):
             batch = histories.batch(reading.windows.take(rows)).shown(inputs)
             counts, tokens = reading.reads(rows)
             predictions = member(batch.song, batch.features, batch.candidate).sigmoid()  # (B, L, 4)

@@ -60,7 +60,7 @@ class Stages:
         return lambda done: self._progress.advance(task, done)
 
     def end(self) -> None:
-        """Fill every bar: a stage may stop early and be done."""
+        """Fill the bars of all stages begun so far: cloning and fine-tuning may stop early and be done."""
         for task in self._progress.tasks:
             self._progress.update(task.id, total=task.completed)
 

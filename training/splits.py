@@ -46,11 +46,6 @@ def split_listeners(listeners: Int[ndarray, " B"], rng: np.random.Generator) -> 
     )
 
 
-def monte_carlo_splits(listeners: Int[ndarray, " B"], *, seed: int, count: int) -> list[Split]:
-    """Return `count` independent splits; the first n of them do not depend on `count`."""
-    return [split_listeners(listeners, np.random.default_rng([seed, number])) for number in range(count)]
-
-
 def draw_new_songs(song_count: int, rng: np.random.Generator, *, share: float) -> Bool[ndarray, " N"]:
     """Return which songs are held out of training: drawn uniformly, at least one, and at least one is not.
 

@@ -3,7 +3,7 @@
 Legend: S situations · C candidates · last axis 2: valence, arousal
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,19 +16,24 @@ from models.exposure import mean_cosine_distance
 from models.guardrails import AFFECT, GuardrailTable, Limits
 from models.listening import Mode, Population
 from models.tokens import tokenise
+from training.card import COPYCAT, DPO
 from training.choosing import Setting
-from training.copycat import CloningEpoch, Copycat, clone_behaviour
 from training.limits import nearest_distances
 from training.material import Material
 from training.metrics.prediction import pairwise_accuracy
 from training.metrics.rollouts import PolicyRow, policy_row
-from training.pairs import PairRecipe
 from training.policies.policy import Policy
 from training.presets import Preset
 from training.rollout import Advance, Rollouts, Start, roll_out
-from training.situations import Situations, StartWindows, listening_in, situations_in
+from training.situations import StartWindows, listening_in
 from training.trained import World
 
+RANDOM: Final = "Random"
+GREEDY: Final = "Greedy"
+UNDECODED: Final = "DPO, own order"
+"""The tuned policy without the bundle's decoder, where it has one."""
+BOTH_WAYS: Final = (False, True)
+"""Whether guarded: every policy rolls out without and with guardrails."""
 _ORDER_CANDIDATES: Final = 20
 """Uniform songs per situation whose order is compared with the truth."""
 _ANY: Final = 2.0
@@ -56,39 +61,6 @@ def setting_with(material: Material, world: World, preset: Preset, table: Guardr
     )
 
 
-def copycat_of(
-    material: Material,
-    preset: Preset,
-    rng: np.random.Generator,
-    advance: Callable[[CloningEpoch], None] = lambda _: None,
-) -> Copycat:
-    """Return the production policy, cloned by the preset from what training listeners were played."""
-    return clone_behaviour(
-        material.histories,
-        material.embeddings,
-        material.split,
-        feature_names=material.feature_names,
-        lookback=preset.lookback,
-        config=preset.copycat,
-        rng=rng,
-        advance=advance,
-    )
-
-
-def pair_situations(
-    material: Material, windows: StartWindows, recipe: PairRecipe, preset: Preset, rng: np.random.Generator
-) -> Situations:
-    """Return the moments at which the recipe may find a pair."""
-    return situations_in(
-        windows.in_columns(material.histories),
-        material.histories,
-        material.listening,
-        recipe.suited(material.histories.targets),
-        per_window=preset.situations_per_window,
-        rng=rng,
-    )
-
-
 def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
     """Return a table that forbids nothing for its affect."""
     free = Limits(
@@ -101,6 +73,12 @@ def no_limits(priors: dict[str, tuple[float, float]]) -> GuardrailTable:
     )
     limits = {population.label: {mode.label: free for mode in Mode} for population in Population}
     return GuardrailTable(limits=limits, prior=priors)
+
+
+def compared(decoder: Decoder) -> tuple[str, ...]:
+    """Return the policies whose rollouts stand side by side before a bundle with this decoder is sealed."""
+    undecoded = () if decoder == POLICY_ORDER else (UNDECODED,)
+    return (RANDOM, GREEDY, COPYCAT, DPO, *undecoded)
 
 
 def roll_out_all(
@@ -131,7 +109,7 @@ def roll_out_all(
             rng=np.random.default_rng(seed),
             advance=advance,
         )
-        for guarded in (False, True)
+        for guarded in BOTH_WAYS
         for name, policy in policies.items()
     }
 

@@ -6,9 +6,9 @@ Legend: B histories · L tokens · M members · N songs · C candidates · D sta
 · S situations · p places at which a state is asked for
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from models.tokens import Tokens
 from training.networks.policy import PolicyNetwork
 from training.networks.world import Ensemble
 from training.situations import Situations
-from training.windows import Histories, grouped
+from training.windows import Bound, Histories, alike
 
 
 def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[ndarray, "N Q"]:
@@ -34,8 +34,8 @@ def unit_targets(target: Affine, embeddings: Float[ndarray, "N E"]) -> Float[nda
 
 CHUNK = 256
 """Histories that pass through a network at once: bounds memory, changes no number."""
-_MOST_TOKENS = 32 * 64
-"""Of a batch, padding included: four times as many leave a processor's cache and take a quarter more time."""
+AT_ONCE: Final = Bound(windows=CHUNK, tokens=32 * 64)
+"""Of histories: four times as many tokens leave a processor's cache and take a quarter more time."""
 _WHOLE_CHUNK = 16
 """The same, where every song of the catalogue is predicted."""
 
@@ -48,13 +48,6 @@ class WorldStates:
     """After every token."""
     before_last_play: Float[ndarray, "B M D"]
     """After the tokens before the last play; the same as `now` where the history does not end with a play."""
-
-
-def alike(length: Int[ndarray, " B"]) -> Iterator[tuple[Int[ndarray, " b"], int]]:
-    """Yield batches of histories of like length, and how many tokens the longest of them has."""
-    by_length = np.argsort(length, kind="stable")
-    for group in grouped(length[by_length], batch_size=CHUNK, most_tokens=_MOST_TOKENS):
-        yield by_length[group], int(length[by_length[group][-1]])
 
 
 def in_order(
@@ -80,7 +73,7 @@ def states_in(situations: Situations, histories: Histories, states_at: StatesAt)
     """Return the state in every situation."""
     spots = situations.spots()
     parts, order = [], []
-    for part, _ in alike(spots.windows.length):
+    for part in alike(spots.windows.length, AT_ONCE):
         batch = histories.batch(spots.windows.take(part))
         parts.append(states_at(batch.song, batch.features, torch.from_numpy(spots.places[part])))
         order.append(part)
@@ -127,8 +120,10 @@ class WorldOver:
         self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
     ) -> Float[ndarray, "B p M D"]:
         """Return every member's state after the given numbers of tokens of each history."""
+        length = place.max(axis=1, initial=0)
         parts, order = [], []
-        for part, longest in alike(place.max(axis=1, initial=0)):
+        for part in alike(length, AT_ONCE):
+            longest = length[part[-1]]
             states = self.ensemble.states_at(
                 torch.from_numpy(gather(self.songs, rows[part, :longest])),
                 torch.from_numpy(features[part, :longest]),
@@ -197,8 +192,10 @@ class PolicyOver:
         self, rows: Int[ndarray, "B L"], features: Float[ndarray, "B L F"], place: Int[ndarray, "B p"]
     ) -> Float[ndarray, "B p Q"]:
         """Return ŝ, of unit length, after the given numbers of tokens of each history."""
+        length = place.max(axis=1, initial=0)
         parts, order = [], []
-        for part, longest in alike(place.max(axis=1, initial=0)):
+        for part in alike(length, AT_ONCE):
+            longest = length[part[-1]]
             states = self.network.states_at(
                 torch.from_numpy(gather(self.songs, rows[part, :longest])),
                 torch.from_numpy(features[part, :longest]),

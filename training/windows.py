@@ -251,12 +251,12 @@ def batches(
         most_tokens: of a batch, padding included; longer windows then share it with fewer.
     """
     order = np.lexsort([rng.random(len(windows)), windows.length])
-    groups = grouped(windows.length[order], batch_size=batch_size, most_tokens=most_tokens)
+    groups = _grouped(windows.length[order], batch_size=batch_size, most_tokens=most_tokens)
     for number in rng.permutation(len(groups)):
         yield windows.take(order[groups[number]])
 
 
-def grouped(length: Int[ndarray, " W"], *, batch_size: int, most_tokens: int | None) -> list[slice]:
+def _grouped(length: Int[ndarray, " W"], *, batch_size: int, most_tokens: int | None) -> list[slice]:
     """Return consecutive groups of at most so many windows, and of so many tokens unless one alone has more.
 
     Args:
@@ -272,6 +272,22 @@ def grouped(length: Int[ndarray, " W"], *, batch_size: int, most_tokens: int | N
         groups.append(slice(begin, end))
         begin = end
     return groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """How much passes through a network at once. It bounds memory; numbers change by rounding alone."""
+
+    windows: int
+    tokens: int | None = None
+    """Padding included, unless one window alone has more; no bound when None."""
+
+
+def alike(length: Int[ndarray, " W"], bound: Bound) -> Iterator[Int[ndarray, " w"]]:
+    """Yield the rows of windows of like length, the shortest first; the last row of each part is its longest."""
+    by_length = np.argsort(length, kind="stable")
+    for group in _grouped(length[by_length], batch_size=bound.windows, most_tokens=bound.tokens):
+        yield by_length[group]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,14 +1,12 @@
-"""Affect lives on [0, 1]; other scales are mapped there and back without loss."""
+"""Affect lives on [0, 1]; other scales are mapped there, and what lies off them is refused."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from models.affect import LIKERT_5, SAM_9, SIGNALS, SIGNED, UNIT, Affect, Scale, Signal
+from models.affect import SIGNALS, SIGNED, Affect, Scale, Signal
 from models.errors import DataError
 
-SCALES = [UNIT, SIGNED, SAM_9, LIKERT_5]
+NINE_POINTS = Scale(1.0, 9.0)
 
 
 def test_the_signals_have_one_order():
@@ -16,27 +14,18 @@ def test_the_signals_have_one_order():
     assert [SIGNALS[signal] for signal in Signal] == list(SIGNALS)
 
 
-@pytest.mark.parametrize(
-    ("scale", "low", "middle", "high"), [(SIGNED, -1, 0, 1), (SAM_9, 1, 5, 9), (LIKERT_5, 1, 3, 5)]
-)
+@pytest.mark.parametrize(("scale", "low", "middle", "high"), [(SIGNED, -1, 0, 1), (NINE_POINTS, 1, 5, 9)])
 def test_ends_and_middles_meet(scale: Scale, low: float, middle: float, high: float):
     np.testing.assert_allclose(scale.to_unit(np.array([low, middle, high], np.float64)), [0, 0.5, 1])
 
 
-@given(st.sampled_from(SCALES), st.floats(0, 1))
-def test_there_and_back_is_the_same(scale: Scale, unit: float):
-    there = scale.from_unit(np.array([unit]))
-
-    np.testing.assert_allclose(scale.to_unit(there), [unit], atol=1e-12)
-
-
 def test_absent_stays_absent():
-    assert np.isnan(SAM_9.to_unit(np.array([np.nan, 5.0])))[0]
+    assert np.isnan(NINE_POINTS.to_unit(np.array([np.nan, 5.0])))[0]
 
 
 def test_a_value_off_the_scale_is_named_with_its_place():
     with pytest.raises(DataError, match=r"value 1 must lie from 1.0 to 9.0 on this scale; got 9.5"):
-        SAM_9.to_unit(np.array([1.0, 9.5]))
+        NINE_POINTS.to_unit(np.array([1.0, 9.5]))
 
 
 def test_rounding_beyond_the_end_is_forgiven():

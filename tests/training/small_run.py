@@ -3,33 +3,39 @@
 The networks are hardly trained: the tests ask for laws, not for quality.
 """
 
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from models.decoder import POLICY_ORDER
+from models.repository import Repository
 from training.choosing import Setting
 from training.copycat import Copycat, CopycatConfig
+from training.decoding import policy_order
 from training.dpo import DpoConfig
 from training.judging import serving_utility
+from training.learning import Recipe, copycat_of, policy_over, train_world
 from training.material import Material, prepare
 from training.networks.encoder import EncoderConfig
 from training.networks.reading import ReadingConfig
-from training.networks.world import Ensemble, WorldModelConfig
+from training.networks.world import WorldModelConfig
 from training.pairs import SupportPairs
 from training.platform.as_log import simulated_log
 from training.platform.parameters import PlatformParameters, sized_like_paper
 from training.platform.simulate import simulate
 from training.presets import Preset
 from training.rollout import Start
+from training.run import TrainRequest
 from training.situations import WindowConfig, draw_windows
-from training.stages import copycat_of, setting_with, start_of
+from training.stages import setting_with, start_of
 from training.stress.config import StressConfig
 from training.stress.derive import quantile_limits
 from training.stress.histories import CASES
 from training.stress.subject import Subject, over_any
-from training.trained import PolicyOver, WorldOver, unit_targets
-from training.world_model import WorldPreset, WorldTrainingConfig, train_ensemble
+from training.trained import PolicyOver, WorldOver
+from training.world_model import WorldPreset, WorldTrainingConfig
 
 PRESET = Preset(
     name="test",
@@ -55,7 +61,21 @@ STRESS = StressConfig(
     derivation_starts=60,
     derivation_songs=4,
 )
-RECIPE = SupportPairs(candidate_count=12)
+RECIPE = Recipe(utility_in=serving_utility, pairs=SupportPairs(candidate_count=12))
+
+
+def request(log: Path, bundles: Path) -> TrainRequest:
+    """What asks for a bundle of the small run's preset."""
+    return TrainRequest(
+        log=log,
+        repository=Repository(bundles),
+        preset=PRESET,
+        recipe=RECIPE,
+        decoder_in=policy_order,
+        stress=STRESS,
+        seed=0,
+        now=datetime(2025, 1, 1, tzinfo=UTC),
+    )
 
 
 @cache
@@ -66,11 +86,7 @@ def material() -> Material:
 
 @cache
 def world() -> WorldOver:
-    made = material()
-    members = train_ensemble(
-        made.histories, made.split, feature_names=made.feature_names, preset=PRESET.world, seed=0, processes=1
-    )
-    return WorldOver(ensemble=Ensemble([member.model for member in members]), songs=made.histories.song_vectors)
+    return train_world(material(), PRESET, seed=0)
 
 
 @cache
@@ -80,9 +96,7 @@ def copycat() -> Copycat:
 
 @cache
 def reference() -> PolicyOver:
-    made, cloned = material(), copycat()
-    targets = unit_targets(cloned.target, made.embeddings)
-    return PolicyOver(network=cloned.network, songs=made.histories.song_vectors, targets=targets)
+    return policy_over(copycat(), material())
 
 
 @cache

@@ -3,7 +3,6 @@
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,37 +12,23 @@ from rich.console import Console
 from models.affect import SIGNALS
 from models.bundle import Bundle
 from models.decoder import Rerank
-from models.errors import DataError
 from models.log import read_log, write_log
 from models.repository import Repository
 from tests.training import small_run
 from training.calibration import HORIZON
-from training.command import UNDECODED, train_bundle
-from training.decoding import pessimistic_rerank, policy_order
-from training.judging import serving_utility
+from training.code_version import code_version
+from training.command import train_bundle
+from training.decoding import pessimistic_rerank
 from training.metrics.rollouts import policy_row
 from training.policies.plain import Learned
 from training.rollout import roll_out
+from training.stages import UNDECODED
 
 
 def trained(log: Path, root: Path, **changes) -> tuple[Bundle, str]:
     """A bundle of the smallest preset, and what was printed."""
     console = Console(file=io.StringIO(), width=120)
-    settings = {
-        "repository": Repository(root),
-        "preset": small_run.PRESET,
-        "utility_in": serving_utility,
-        "recipe": small_run.RECIPE,
-        "decoder_in": policy_order,
-        "stress": small_run.STRESS,
-        "seed": 0,
-        "space": None,
-        "held_out": (),
-        "processes": 1,
-        "now": datetime(2025, 1, 1, tzinfo=UTC),
-        "console": console,
-    }
-    version = train_bundle(log, **{**settings, **changes})
+    version = train_bundle(replace(small_run.request(log, root), **changes), console=console)
     return Repository(root).open(version), console.file.getvalue()
 
 
@@ -86,6 +71,10 @@ def test_the_same_seed_gives_the_same_evaluation_byte_for_byte(run: tuple[Bundle
 
     assert again.evaluation == run[0].evaluation
     assert again.version == run[0].version
+
+
+def test_the_manifest_names_the_code_as_a_later_judgement_would(run: tuple[Bundle, str]):
+    assert run[0].manifest.code_version == code_version()
 
 
 def test_intervals_have_a_width_for_every_step_of_a_rollout(run: tuple[Bundle, str]):
@@ -134,16 +123,6 @@ def test_the_tables_are_printed_where_nobody_watches_and_the_bars_are_not(run: t
     assert "best from the same history" in printed
     assert "DPO G" in printed
     assert "tokens/s" not in printed
-
-
-def test_a_listener_who_is_not_there_cannot_be_held_out(log: Path, tmp_path: Path):
-    with pytest.raises(DataError, match="nobody"):
-        trained(log, tmp_path, held_out=("nobody",))
-
-
-def test_an_embedding_space_that_is_not_there_is_refused(log: Path, tmp_path: Path):
-    with pytest.raises(DataError, match="mert_sim"):
-        trained(log, tmp_path, space="absent")
 
 
 def test_true_violations_count_steps_beyond_the_limits():

@@ -6,8 +6,9 @@ import pytest
 
 from models.errors import ConfigError
 from tests.training.small_run import PRESET
-from training.cost import Share, Stage, StageCost, measure_platforms, measure_stages
+from training.cost import Share, Stage, StageCost, measure_platforms, measure_stages, rolled_out
 from training.platform.parameters import sized_like_paper
+from training.presets import PAPER, QUICK
 
 SHARE = Share(tokens=300, plays=200, windows=40, watched=4, starts=4, repeats=1)
 SIZE = sized_like_paper(40, 150)
@@ -45,6 +46,12 @@ def test_a_stage_is_asked_for_as_often_as_the_preset_says(costs: list[StageCost]
     assert times[Stage.WORLD] == PRESET.world.member_count * PRESET.world.training.epochs
     assert times[Stage.COPYCAT] == PRESET.copycat.epochs
     assert times[Stage.STEP] == PRESET.dpo.steps
+
+
+def test_what_a_run_rolls_out_hangs_on_the_decoder_that_the_preset_gets():
+    """Without and with guardrails, four policies, and a fifth beside a decoder: the policy in its own order."""
+    assert rolled_out(QUICK, starts=10, songs_each=5) == 2 * 4 * 10 * 5
+    assert rolled_out(PAPER, starts=10, songs_each=5) == 2 * 5 * 10 * 5
 
 
 def test_a_share_is_counted_up_by_its_units():

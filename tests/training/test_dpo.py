@@ -116,7 +116,7 @@ def test_the_policy_moves_away_from_the_reference_but_never_past_the_budget():
             situations,
             situations,
             judge=judge,
-            recipe=small_run.RECIPE,
+            recipe=small_run.RECIPE.pairs,
             config=config,
             rng=np.random.default_rng(2),
         )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DataError
-from training.splits import draw_new_songs, monte_carlo_splits, split_listeners
+from training.splits import draw_new_songs, split_listeners
 
 
 @given(st.integers(3, 400), st.integers(0, 2**32))
@@ -33,19 +33,6 @@ def test_who_is_held_out_of_everything_is_in_no_part():
     split = split_listeners(np.array([0, 2, 4, 6, 8]), np.random.default_rng(0))
 
     assert not {1, 3, 5, 7} & {*split.train, *split.validation, *split.test}
-
-
-def test_the_first_splits_do_not_depend_on_how_many_are_asked_for():
-    few, many = (monte_carlo_splits(np.arange(50), seed=3, count=count) for count in (2, 5))
-
-    for one, other in zip(few, many, strict=False):
-        assert np.array_equal(one.test, other.test)
-
-
-def test_splits_of_one_study_differ():
-    one, other = monte_carlo_splits(np.arange(50), seed=3, count=2)
-
-    assert not np.array_equal(one.test, other.test)
 
 
 def test_two_listeners_cannot_be_split():

@@ -11,7 +11,7 @@ from models.listening import NO_SONG
 from models.tokens import tokenise
 from tests.training.invented import SONG_COUNT, invent_histories, invent_listening, song_keys_of, song_vectors
 from training.networks.inputs import EVERYTHING, Inputs
-from training.windows import DrawnWindows, Histories, batches, cut, grouped, whole_histories
+from training.windows import Bound, DrawnWindows, Histories, alike, batches, cut, whole_histories
 
 HISTORIES = invent_histories(20, sessions=9)
 EVERYBODY = np.arange(20)
@@ -165,17 +165,25 @@ def test_windows_that_cannot_be_drawn_are_refused():
         DrawnWindows(shortest=60, longest=50)
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 10), st.integers(1, 200))
-def test_groups_hold_every_window_and_no_more_tokens_than_allowed(lengths: list[int], size: int, most: int):
-    length = np.sort(np.array(lengths))
-    groups = grouped(length, batch_size=size, most_tokens=most)
-    held = [place for group in groups for place in range(group.start, group.stop)]
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 10), st.integers(1, 200))
+def test_parts_hold_every_window_and_no_more_than_the_bound(
+    lengths: list[int], most_windows: int, most_tokens: int
+):
+    length = np.array(lengths, np.int64)
+    parts = list(alike(length, Bound(windows=most_windows, tokens=most_tokens)))
 
-    assert held == list(range(len(length)))
-    for group in groups:
-        count = group.stop - group.start
-        assert count <= size
-        assert count == 1 or count * length[group.stop - 1] <= most
+    assert sorted(row for part in parts for row in part) == list(range(len(length)))
+    for part in parts:
+        assert len(part) <= most_windows
+        assert len(part) == 1 or len(part) * length[part].max() <= most_tokens
+
+
+@given(st.lists(st.integers(1, 50), max_size=40))
+def test_parts_go_from_the_shortest_window_to_the_longest_and_equals_keep_their_order(lengths: list[int]):
+    length = np.array(lengths, np.int64)
+    rows = [row for part in alike(length, Bound(windows=4)) for row in part.tolist()]
+
+    assert rows == sorted(range(len(length)), key=lambda row: (lengths[row], row))
 
 
 def test_what_is_hidden_is_zero_and_nothing_else_changes():

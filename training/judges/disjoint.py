@@ -26,7 +26,7 @@ from training.networks.world import Ensemble
 from training.policies.policy import Moment
 from training.rollout import Advance, Rollouts, Start, roll_out
 from training.splits import Split
-from training.studies.statistics import Interval
+from training.statistics import Interval
 from training.trained import WorldOver
 from training.world_model import WorldPreset, train_ensemble
 

@@ -29,7 +29,7 @@ from numpy import ndarray
 from models.affect import Signal
 from models.errors import DataError
 from models.log import Log
-from training.studies.statistics import Interval, clustered_function_interval
+from training.statistics import Interval, clustered_function_interval
 
 LEAST_EFFECTIVE: Final = 30.0
 """Effective draws below which nothing is estimated."""

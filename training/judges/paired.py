@@ -17,7 +17,7 @@ from numpy import ndarray
 from models.errors import DataError
 from models.listening import NO_SONG, Mode, Population
 from training.rollout import Rollouts
-from training.studies.statistics import Interval, clustered_function_interval
+from training.statistics import Interval, clustered_function_interval
 
 ALL: Final = "all"
 """The group of every rollout."""
@@ -96,17 +96,18 @@ def difference_of_gains(
     told = np.isfinite(four).all(axis=1)
     if not told.any():
         return None
-
-    def gap(mean: Float[ndarray, "*shape 4"]) -> Float[ndarray, "*shape"]:
-        return np.asarray(relative_gain(mean[..., :2]) - relative_gain(mean[..., 2:]))
-
-    return clustered_function_interval(gap, four[told], listeners[told], rng=np.random.default_rng(seed))
+    return clustered_function_interval(gap_of_gains, four[told], listeners[told], rng=np.random.default_rng(seed))
 
 
 def relative_gain(mean: Float[ndarray, "*shape 2"]) -> Float[ndarray, "*shape"]:
     """Return value / reference − 1 of two means in the last axis; NaN where the reference is not above 0."""
     base = np.where(mean[..., 1] > 0, mean[..., 1], np.nan)
     return np.asarray(mean[..., 0] / base - 1)
+
+
+def gap_of_gains(mean: Float[ndarray, "*shape 4"]) -> Float[ndarray, "*shape"]:
+    """Return the gain of the first two of four means in the last axis less that of the last two."""
+    return np.asarray(relative_gain(mean[..., :2]) - relative_gain(mean[..., 2:]))
 
 
 def _why(reference: float, listeners: Int[ndarray, " n"]) -> str:

@@ -21,7 +21,7 @@ from models.listening import NO_SONG, Mode
 from models.utility import mode_aware_utility
 from training.judges.paired import began_alike, difference_of_gains, gain_over, groups_of, rollout_means
 from training.rollout import Rollouts
-from training.studies.statistics import Interval, clustered_function_interval, clustered_interval
+from training.statistics import Interval, clustered_function_interval, clustered_interval
 
 REGIONS = mode_aware_utility(weights=(0.0, 0.0, 1.0, 1.0), scales=(1.0, 1.0, 1.0, 1.0))
 """Knows every mode's target region."""
@@ -47,21 +47,6 @@ class TrueGain:
     """None also where the oracle itself does not gain for certain, or there is none."""
     reason: str
     """Why there is no true gain; empty where there is one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepAffect:
-    """One policy's affect after so many songs of its rollouts, as it truly was and as it was imagined."""
-
-    policy: str
-    step: int
-    """From 1."""
-    signal: str
-    rollout_count: int
-    true: float
-    predicted: float
-    error: float
-    """Root mean squared difference between predicted and true, over rollouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,31 +139,6 @@ def share_of(
         return np.asarray((mean[..., 0] - mean[..., 1]) / (mean[..., 2] - mean[..., 1]))
 
     return clustered_function_interval(share, three, who, rng=np.random.default_rng(seed))
-
-
-def affect_by_step(policies: Mapping[str, Rollouts]) -> Iterator[StepAffect]:
-    """Yield true and predicted valence and arousal after each step, of every policy.
-
-    Raises:
-        DataError: the truth is not known.
-    """
-    for name, each in policies.items():
-        _known(name, each)
-        for step in range(each.song.shape[1]):
-            played = each.song[:, step] != NO_SONG
-            if not played.any():
-                break
-            for signal in (Signal.VALENCE, Signal.AROUSAL):
-                true, predicted = each.true_signals[played, step, signal], each.predicted[played, step, signal]
-                yield StepAffect(
-                    policy=name,
-                    step=step + 1,
-                    signal=SIGNALS[signal],
-                    rollout_count=int(played.sum()),
-                    true=float(true.mean()),
-                    predicted=float(predicted.mean()),
-                    error=float(np.sqrt(np.mean((predicted - true) ** 2))),
-                )
 
 
 def distance_from_regions(

@@ -13,13 +13,11 @@ from numpy import ndarray
 
 from models.affect import SIGNALS, Signal
 from models.exposure import coverage, gini, intra_list_diversity, normalized_entropy
-from models.guardrails import AFFECT, GuardrailTable, Rule, Rung, limit_columns
+from models.guardrails import AFFECT, AFFECT_RULES, GuardrailTable, Rule, Rung, limit_columns
 from models.listening import NO_SONG, Mode, Population
 from models.utility import MODE_REGIONS, mode_aware_utility
 from training.choosing import RUNGS
 from training.rollout import Rollouts
-
-AFFECT_RULES = Rule.AROUSAL_STEP | Rule.AROUSAL_ENVELOPE | Rule.VALENCE_DROP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

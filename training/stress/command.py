@@ -20,7 +20,9 @@ from models.errors import BundleError, DataError
 from models.gates import Attestation, GateReport
 from models.log import Log, read_log
 from models.repository import Repository
+from training.code_version import code_version
 from training.copycat import CloningEpoch, Copycat
+from training.learning import copycat_of
 from training.material import Material, prepare
 from training.metrics.prediction import prediction_scores
 from training.policies.plain import Learned
@@ -29,7 +31,8 @@ from training.presets import Preset
 from training.references import listener_mean, persistence
 from training.report import print_gates, showing
 from training.situations import draw_windows
-from training.stages import copycat_of, song_order, start_of
+from training.stages import song_order, start_of
+from training.streams import TrainStream
 from training.stress.config import StressConfig
 from training.stress.page import Origin, page
 from training.stress.predictions import predict_plays
@@ -38,7 +41,6 @@ from training.stress.stress import stress_test
 from training.stress.subject import Subject
 from training.stress.trials import song_total
 from training.stress.verdict import WorldFacts, affect_error
-from training.studies.report.origin import code_version
 from training.trained import PolicyOver, unit_targets
 
 
@@ -186,7 +188,7 @@ def material_of_training(bundle: Bundle, log: Log, preset: Preset) -> Material:
         space=space.name,
         reading=preset.world.reading,
         held_out=held_out.split(",") if held_out else (),
-        rng=np.random.default_rng([_training_seed(bundle), 0]),
+        rng=TrainStream.SPLIT.begin(_training_seed(bundle)),
     )
 
 
@@ -204,7 +206,7 @@ def copycat_of_training(
     advance: Callable[[CloningEpoch], None] = lambda _: None,
 ) -> Copycat:
     """Return Copycat, cloned from the material as it was in a bundle's training."""
-    return copycat_of(material, preset, np.random.default_rng([_training_seed(bundle), 2]), advance)
+    return copycat_of(material, preset, TrainStream.COPYCAT.begin(_training_seed(bundle)), advance)
 
 
 def _over_songs(copycat: Copycat, material: Material) -> Callable[[Float[ndarray, "N E"]], Policy]:

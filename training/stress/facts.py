@@ -14,11 +14,11 @@ from models.guardrails import AFFECT, Rung
 from models.listening import NO_SONG, Population
 from models.utility import LinearUtility, TargetUtility, mode_aware_utility
 from training.rollout import Rollouts
+from training.statistics import Interval, clustered_gain_interval, clustered_interval
 from training.stress.config import StressConfig
 from training.stress.measure import against_limits, forbidden_returned, is_meaningful, on_rung, played
 from training.stress.trials import Hostiles, Trials, Typical, Walked
 from training.stress.verdict import Facts, HostileFacts, TrueFacts, WorldFacts
-from training.studies.statistics import Interval, clustered_gain_interval, clustered_interval
 
 BELOW_POLICY: Final = (Rung.KNOWN_SAFE, Rung.APPROVED, Rung.SILENCE)
 """The rungs on which people's lists, or nobody, answered."""

@@ -13,15 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from models.guardrails import RUNG_RULES, GuardrailTable, Rule, Rung
+from models.guardrails import AFFECT_RULES, RUNG_RULES, GuardrailTable, Rule, Rung
 from models.listening import NO_SONG, Listening, Mode, Population
 from training.choosing import RUNGS
 from training.platform import dynamics
 from training.platform.truth import TrueState, Truth
 from training.rollout import Rollouts
 from training.stress.config import TOLERANCES
-
-AFFECT_RULES = Rule.AROUSAL_STEP | Rule.AROUSAL_ENVELOPE | Rule.VALENCE_DROP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,7 +17,8 @@ from models.catalogue import gather
 from models.tokens import Tokens
 from training.policies.policy import Moment, Policy
 from training.stress.subject import Models, Subject
-from training.trained import CHUNK, WorldStates, alike, in_order
+from training.trained import AT_ONCE, CHUNK, WorldStates, in_order
+from training.windows import alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +47,8 @@ class SealedWorld:
     def look(self, tokens: Tokens, rows: Int[ndarray, "B L"]) -> WorldStates:
         """Return where each listener stands."""
         now, before, order = [], [], []
-        for part, longest in alike(tokens.length):
+        for part in alike(tokens.length, AT_ONCE):
+            longest = tokens.length[part[-1]]
             inputs = {
                 "song": gather(self._token, rows[part, :longest]),
                 "features": tokens.features[part, :longest],
@@ -97,7 +99,8 @@ class SealedPolicy:
     def scores(self, moment: Moment) -> Float[ndarray, "B N"]:
         """Return the cosines."""
         parts, order = [], []
-        for part, longest in alike(moment.tokens.length):
+        for part in alike(moment.tokens.length, AT_ONCE):
+            longest = moment.tokens.length[part[-1]]
             inputs = {
                 "song": gather(self._token, moment.rows[part, :longest]),
                 "features": moment.tokens.features[part, :longest],

@@ -15,6 +15,7 @@ from models.gates import Cell, Table
 from models.guardrails import GuardrailTable, Rung
 from models.listening import NO_SONG, Mode, Population
 from training.metrics.rollouts import passes_limits
+from training.statistics import Interval
 from training.stress.config import TOLERANCES, StressConfig
 from training.stress.facts import BELOW_POLICY, mean_signals
 from training.stress.histories import Case
@@ -29,7 +30,6 @@ from training.stress.measure import (
 from training.stress.tolerated import Tightened
 from training.stress.trials import Hostiles, Trials, Typical, Walked
 from training.stress.verdict import Facts
-from training.studies.statistics import Interval
 
 _DIGITS: Final = 4
 _BLOCK: Final = 5

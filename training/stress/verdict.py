@@ -16,8 +16,8 @@ from models.affect import Signal
 from models.gates import Gate
 from models.listening import Population
 from training.metrics.prediction import PredictionScores
+from training.statistics import Interval
 from training.stress.config import TOLERANCES, StressConfig
-from training.studies.statistics import Interval
 
 Pair = tuple[float, float]
 """One number for valence, one for arousal."""

@@ -37,8 +37,7 @@ IN_ROWS: Final = "amrs-study/1"
 """Records row by row, as results were written first."""
 _DIGITS: Final = 7
 
-PROJECT: Final = Path(__file__).parents[2]
-COMMITTED: Final = PROJECT / "docs" / "results" / "cells"
+COMMITTED: Final = Path(__file__).parents[2] / "docs" / "results" / "cells"
 """Where committed results stand; absent where the package is installed without its repository."""
 
 

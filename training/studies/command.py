@@ -13,14 +13,15 @@ from rich.console import Console
 
 from models.errors import AmrsError, ConfigError, DataError
 from models.log import Log, read_log
+from training.code_version import code_version
 from training.studies.cache import COMMITTED, Cache, Found, Result, cell_key
 from training.studies.cells import Cell, Choosy, Study
-from training.studies.report.origin import Origin, code_version, origin_of
+from training.studies.jobs import Done, Job, Place, run_jobs
+from training.studies.report.origin import Origin, origin_of
 from training.studies.report.page import Chapter, Drawn
 from training.studies.report.tables import on_terminal
 from training.studies.report.write import draw, write_chapter, write_page
 from training.studies.scales import Scale, scale_named
-from training.studies.spread import Done, Job, Place, spread
 from training.studies.workers import Failure
 
 ALL: Final = "all"
@@ -325,7 +326,7 @@ def _run_missing(
         made[result.key] = result
 
     try:
-        return spread(list(jobs.values()), request.place, store=store, console=console)
+        return run_jobs(list(jobs.values()), request.place, store=store, console=console)
     except KeyboardInterrupt:
         console.print("Interrupted. The cells that were done are kept; the same command goes on from there.")
         raise

@@ -35,6 +35,7 @@ from training.calibration import (
 from training.decoding import pessimistic_rerank
 from training.imagining import imagine_logged
 from training.judging import prediction_spread, serving_utility
+from training.learning import PolicyWindows, train_world
 from training.limits import mean_reports
 from training.material import Material, prepare
 from training.platform.truth import TrueState
@@ -44,10 +45,10 @@ from training.prediction import predict_histories
 from training.presets import Preset
 from training.rollout import Rollouts, Start, roll_out
 from training.stages import no_limits, setting_with
+from training.statistics import spread
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
-from training.studies.contenders import MODE_DPO, RECIPES, PolicyWindows, train_contenders, train_world
+from training.studies.contenders import MODE_DPO, RECIPES, train_contenders
 from training.studies.scales import Scale
-from training.studies.statistics import spread
 from training.studies.strangers import Strangers
 from training.tasks import Advance
 from training.trained import WorldOver

@@ -27,6 +27,7 @@ from training.dpo import DpoLook
 from training.judges.paired import ALL
 from training.judges.truth import judge_by_truth, true_distance
 from training.judging import BALANCED, UPWARD, balanced_utility, paper_utility, serving_utility
+from training.learning import PolicyWindows, Recipe, train_world
 from training.limits import mean_reports
 from training.networks.reading import UnscaledConfig
 from training.pairs import NOT_STRICT, NegativeHistoryPairs, Outright, OverplayedPairs, Standards, SupportPairs
@@ -35,21 +36,13 @@ from training.policies.plain import Learned
 from training.presets import Preset
 from training.rollout import Rollouts
 from training.stages import no_limits, setting_with
+from training.statistics import clustered_interval
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
-from training.studies.contenders import (
-    COPYCAT,
-    PAPER_DPO,
-    Contenders,
-    PolicyWindows,
-    Recipe,
-    train_contenders,
-    train_world,
-)
+from training.studies.contenders import COPYCAT, PAPER_DPO, Contenders, train_contenders
 from training.studies.ingredients_tables import ALONE, BEHIND, CHANGED, TARGETS, TOGETHER, gain_figure, gain_table
 from training.studies.intervals import interval_fields
 from training.studies.policy_runs import RERANKED_COPYCAT, Rival, play_all
 from training.studies.scales import Scale
-from training.studies.statistics import clustered_interval
 from training.studies.worlds import World, diversity_rows, gain_row
 from training.tasks import Advance
 from training.trained import WorldOver

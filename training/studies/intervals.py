@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from training.statistics import Interval
 from training.studies.cells import Row, Scalar
-from training.studies.statistics import Interval
 
 
 def interval_fields(name: str, interval: Interval | None) -> dict[str, Scalar]:

@@ -19,18 +19,19 @@ from models.affect import SIGNALS
 from models.log import read_log
 from models.utility import PAPER_UTILITY
 from training.judges.disjoint import Opinions, halve, replay, side_by_side, train_judge
+from training.learning import PolicyWindows, train_world
 from training.limits import mean_reports
 from training.material import prepare
 from training.policies.plain import Greedy, Random
 from training.situations import draw_windows
 from training.stages import no_limits, setting_with, start_of
+from training.statistics import Interval
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
-from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
+from training.studies.contenders import COPYCAT, train_contenders
 from training.studies.intervals import interval_fields, interval_in, mean_of_same
 from training.studies.policy_runs import GREEDY, RANDOM, Rival, play_all, read_by_cells, rivals_of
 from training.studies.report import plots
 from training.studies.scales import Scale
-from training.studies.statistics import Interval
 from training.tasks import Advance
 
 _SHARED: Final = 0

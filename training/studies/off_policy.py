@@ -34,16 +34,17 @@ from training.judges.off_policy import (
     softmax_over,
     worth_of,
 )
+from training.learning import PolicyWindows, train_world
 from training.material import Material, prepare
 from training.policies.plain import Greedy, Learned
 from training.policies.policy import Moment
 from training.situations import StartWindows, listening_in
 from training.standing import current_modes
+from training.statistics import Interval
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row, Value
-from training.studies.contenders import PolicyWindows, train_contenders, train_world
+from training.studies.contenders import train_contenders
 from training.studies.policy_runs import GREEDY, RANDOM, read_by_cells
 from training.studies.scales import Scale
-from training.studies.statistics import Interval
 from training.tasks import Advance
 from training.trained import WorldOver
 

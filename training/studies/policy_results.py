@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from training.judges.paired import relative_gain
+from training.judges.paired import gap_of_gains, relative_gain
+from training.statistics import Interval, Spread, clustered_function_interval, clustered_interval, spread
 from training.studies.cells import Records, Results, Row, Scalar
 from training.studies.contenders import COPYCAT
 from training.studies.policy_records import PREDICTED, TRUE
-from training.studies.statistics import Interval, Spread, clustered_function_interval, clustered_interval, spread
 
 FEEDBACK: Final = ("valence", "arousal", "rating", "engagement")
 """In the paper's order: the objective, then what is held out of it."""
@@ -81,7 +81,7 @@ class PolicyResults:
         if predicted is None or true is None:
             return None
         rng = np.random.default_rng(_RESAMPLING_SEED)
-        return clustered_function_interval(_gap, np.hstack([predicted[0], true[0]]), true[1], rng=rng)
+        return clustered_function_interval(gap_of_gains, np.hstack([predicted[0], true[0]]), true[1], rng=rng)
 
     def change(self, policy: str, column: str) -> tuple[float, Interval | None] | None:
         """Return a policy's mean over listeners, and what it is above Copycat's, with an interval by listener."""
@@ -109,10 +109,6 @@ class PolicyResults:
             if value is not None and isinstance(listener, int):
                 found.setdefault(listener, []).append(value)
         return {listener: values for listener, values in found.items() if len(values) == len(self.records)}
-
-
-def _gap(mean: Float[ndarray, "*shape 4"]) -> Float[ndarray, "*shape"]:
-    return np.asarray(relative_gain(mean[..., :2]) - relative_gain(mean[..., 2:]))
 
 
 def number(row: Row, column: str) -> float | None:

@@ -21,6 +21,7 @@ from models.utility import PAPER_UTILITY
 from training.choosing import Setting
 from training.decoding import pessimistic_rerank
 from training.judging import BALANCED, UPWARD
+from training.learning import PolicyWindows, train_world
 from training.limits import mean_reports
 from training.material import Material, prepare
 from training.policies.neighbours import session_neighbours
@@ -36,15 +37,7 @@ from training.situations import StartWindows, draw_windows
 from training.stages import no_limits, setting_with, start_of
 from training.studies import policy_records as records
 from training.studies.cells import Cell, Records, Row
-from training.studies.contenders import (
-    COPYCAT,
-    OUR_DPO,
-    RECIPES,
-    Contenders,
-    PolicyWindows,
-    train_contenders,
-    train_world,
-)
+from training.studies.contenders import COPYCAT, OUR_DPO, RECIPES, Contenders, train_contenders
 from training.studies.scales import Scale
 from training.tasks import Advance
 

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure as Canvas
 
 from models.affect import SIGNALS
 from training.metrics.prediction import mean_ranks
+from training.statistics import nadeau_bengio_t, paired_t, spread
 from training.studies.cells import Figure, Results, ResultTable, Row, Value
 from training.studies.report.plots import Bins, calibration, learning_curves
-from training.studies.statistics import nadeau_bengio_t, paired_t, spread
 
 TEST_PER_TRAIN: Final = 1 / 8
 """Test listeners per training listener, 80/10/10."""

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from training.situnes.published import LIKES, MOODS
+from training.statistics import paired_interval
 from training.studies.cells import Results, ResultTable, Row, Value
 from training.studies.situnes_runs import (
     ALWAYS,
@@ -26,7 +27,6 @@ from training.studies.situnes_runs import (
     TRUE_CONTEXT,
     WORLD_MODEL,
 )
-from training.studies.statistics import paired_interval
 
 REFERENCES: Final = (ALWAYS, MEANS, REGRESSION, FOREST, MAJORITY, PERSISTENCE, LEAST_SQUARES)
 _ORDER: Final = (*REFERENCES, WORLD_MODEL, NAMES_ALONE, OURS)

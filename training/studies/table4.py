@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from training.statistics import nadeau_bengio_t, paired_gain_interval, paired_t, spread
 from training.studies.cells import Figure, Results, ResultTable, Value
 from training.studies.contenders import BUDGETED_DPO, COPYCAT, MODE_DPO, OUR_DPO, PAPER_DPO
 from training.studies.policy_records import PREDICTED, TRUE
 from training.studies.policy_results import FEEDBACK, PolicyResults, number, others, percent, shown
 from training.studies.policy_runs import GREEDY, RANDOM, RERANKED_DPO, PolicyStudy
-from training.studies.statistics import nadeau_bengio_t, paired_gain_interval, paired_t, spread
 from training.studies.table4_figures import policy_figures
 from training.studies.table4_truth import truth_tables
 

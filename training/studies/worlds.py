@@ -24,6 +24,7 @@ from models.log_schema import LogDescription
 from models.utility import PAPER_UTILITY
 from training.judges.paired import ALL, groups_of
 from training.judges.truth import RegionDistance, TrueGain, distance_from_regions, judge_by_truth
+from training.learning import PolicyWindows, train_world
 from training.limits import mean_reports
 from training.material import Material, prepare
 from training.platform.as_log import simulated_log
@@ -38,7 +39,7 @@ from training.rollout import Rollouts, Start
 from training.situations import draw_windows, listening_in
 from training.stages import no_limits, setting_with
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable, Row
-from training.studies.contenders import COPYCAT, PolicyWindows, train_contenders, train_world
+from training.studies.contenders import COPYCAT, train_contenders
 from training.studies.intervals import interval_fields
 from training.studies.policy_runs import BELIEVER, ORACLE, RANDOM, Rival, play_all, read_by_cells, rivals_of
 from training.studies.scales import Scale

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure as Canvas
 from models.listening import Mode
 from training.judges.paired import ALL
 from training.platform.perturbations import FACTORS, PERTURBATIONS, Perturbation
+from training.statistics import Interval
 from training.studies.cells import Figure, Records, Results, ResultTable, Row, Value
 from training.studies.contenders import COPYCAT, RECIPES
 from training.studies.intervals import interval_in, mean_of_independent
 from training.studies.policy_runs import RERANKED_COPYCAT, RERANKED_DPO
 from training.studies.report import plots
-from training.studies.statistics import Interval
 
 BASE: Final = "base"
 JUDGED: Final = (*RECIPES, RERANKED_COPYCAT, RERANKED_DPO)

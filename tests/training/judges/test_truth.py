@@ -6,7 +6,7 @@ import pytest
 from models.errors import DataError
 from models.listening import Mode, Population
 from tests.training.judges.invented import level, rollouts
-from training.judges.truth import affect_by_step, distance_from_regions, judge_by_truth, share_of, true_distance
+from training.judges.truth import distance_from_regions, judge_by_truth, share_of, true_distance
 
 WHO = np.repeat(np.arange(4), 2)
 
@@ -64,19 +64,6 @@ def test_nobody_has_a_share_of_what_the_oracle_may_not_gain():
     base = rng.uniform(0.4, 0.6, 8)
 
     assert share_of(base + 0.1, base, base + rng.normal(0, 0.1, 8), WHO, seed=0) is None
-
-
-def test_the_error_of_each_step_is_that_between_imagined_and_true():
-    true, predicted = level(0.5, 8), level(0.5, 8)
-    predicted[:, 1] += 0.1
-
-    first, second = (
-        each for each in affect_by_step({"dpo": rollouts(true, predicted)}) if each.signal == "valence"
-    )
-
-    assert (first.step, first.error) == (1, 0.0)
-    assert (second.step, second.error) == (2, pytest.approx(0.1))
-    assert second.predicted - second.true == pytest.approx(0.1)
 
 
 def test_calm_is_reached_from_above_its_arousal_and_below_its_valence():

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,9 +17,10 @@ from tests.bundles import seal_bundle
 from tests.training import small_run
 from tests.training.stress import small_subject
 from training.export.export import Origin, Trained, export_bundle
+from training.learning import copycat_of
 from training.material import prepare
 from training.presets import PAPER, QUICK, preset_named
-from training.stages import copycat_of
+from training.streams import TrainStream
 from training.stress.command import Judged, find_log, show_sealed, stress_bundle
 from training.stress.stress import stress_test
 from training.stress.subject import over_any
@@ -35,9 +35,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     write_log(small_run.material().log, folder / "logs" / "small")
     log = read_log(folder / "logs" / "small")
-    preset, rng = small_run.PRESET, np.random.default_rng([SEED, 0])
+    preset, rng = small_run.PRESET, TrainStream.SPLIT.begin(SEED)
     made = prepare(log, space=None, reading=preset.world.reading, held_out=(), rng=rng)
-    copycat = copycat_of(made, preset, np.random.default_rng([SEED, 2]))
+    copycat = copycat_of(made, preset, TrainStream.COPYCAT.begin(SEED))
     ensemble, table = small_run.world().ensemble, small_run.setting().table
     subject = replace(
         small_run.subject(),

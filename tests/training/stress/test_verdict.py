@@ -6,9 +6,9 @@ import pytest
 
 from models.gates import GateReport
 from models.listening import Population
+from training.statistics import Interval
 from training.stress.config import StressConfig
 from training.stress.verdict import Facts, HostileFacts, TrueFacts, WorldFacts, gates_of
-from training.studies.statistics import Interval
 
 CONFIG = StressConfig()
 

@@ -15,8 +15,8 @@ from models.log import read_log, write_log
 from tests.training.studies.toy import FAILS, FINE, Choosy, Recipe, Torn, Toy, in_this_process
 from training.studies.cells import Study, runs_of
 from training.studies.command import STUDIES, Request, Selection, chosen_studies, run_study
+from training.studies.jobs import Done, Job
 from training.studies.scales import SMALL
-from training.studies.spread import Done, Job
 from training.studies.workers import Failure
 from training.tasks import Advance
 

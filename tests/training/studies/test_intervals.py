@@ -2,8 +2,8 @@
 
 import pytest
 
+from training.statistics import Interval
 from training.studies.intervals import interval_fields, interval_in, mean_of_independent, mean_of_same
-from training.studies.statistics import Interval
 
 ONE, OTHER = Interval(mean=0.1, low=0.0, high=0.2), Interval(mean=0.3, low=0.2, high=0.4)
 

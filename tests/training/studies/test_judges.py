@@ -8,13 +8,13 @@ import pytest
 from models.log import write_log
 from tests.training import small_run
 from tests.training.studies import hasty
+from training.statistics import Interval
 from training.studies.cache import plain_records
 from training.studies.cells import Cell, Records
 from training.studies.contenders import COPYCAT, OUR_DPO
 from training.studies.intervals import interval_fields
 from training.studies.judges import Judges
 from training.studies.scales import Scale
-from training.studies.statistics import Interval
 
 SCALE = Scale(name="tiny", preset=hasty.PRESET, splits=2, seeds=1)
 CELL = Cell(study="judges", settings=(("seed", 0),))

@@ -9,6 +9,7 @@ import pytest
 from models.errors import DataError
 from models.log import read_log, write_log
 from tests.training import small_run
+from tests.training.studies.drawn import panels
 from training.studies.cache import plain_records
 from training.studies.cells import Cell, Records, Results, ResultTable
 from training.studies.scales import PAPER, SMALL, Scale
@@ -86,11 +87,11 @@ def test_references_and_songs_never_trained_on_have_their_rows(results: Results)
     assert {"best from the observed history", "knows the latent state"} <= names
 
 
-def test_figures_draw(results: Results):
-    from matplotlib.figure import Figure as Canvas
-
-    for figure in STUDY.figures(results):
-        figure.draw(Canvas(layout="constrained"))
+def test_every_signal_has_its_learning_curve_and_its_calibration(results: Results):
+    assert panels(STUDY.figures(results)) == {
+        "table2-curves": ["engagement, R²", "rating, AUC", "valence, R²", "arousal, R²"],
+        "table2-calibration": ["engagement", "rating", "valence", "arousal"],
+    }
 
 
 def test_a_log_without_the_space_is_refused(log: Path, tmp_path: Path):

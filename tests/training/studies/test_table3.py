@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.training import small_run
+from tests.training.studies.drawn import panels
 from training.studies.cache import plain_records
 from training.studies.cells import Results
 from training.studies.scales import PAPER, Scale
@@ -47,8 +48,8 @@ def test_each_row_stands_above_the_papers(results: Results):
     assert sum(row[1] == "paper" for row in made.rows) == len(ABLATIONS)
 
 
-def test_figures_draw(results: Results):
-    from matplotlib.figure import Figure as Canvas
-
-    for figure in STUDY.figures(results):
-        figure.draw(Canvas(layout="constrained"))
+def test_every_signal_has_its_learning_curve_and_its_calibration(results: Results):
+    assert panels(STUDY.figures(results)) == {
+        "table3-curves": ["engagement, R²", "rating, AUC", "valence, R²", "arousal, R²"],
+        "table3-calibration": ["engagement", "rating", "valence", "arousal"],
+    }

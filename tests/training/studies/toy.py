@@ -13,8 +13,8 @@ from models.errors import DataError
 from models.log import read_log
 from models.log_schema import LogDescription
 from training.studies.cells import Cell, Figure, Records, Results, ResultTable
+from training.studies.jobs import Done, Job, run_job
 from training.studies.scales import Scale
-from training.studies.spread import Done, Job, run_job
 from training.studies.workers import Failure, attempt
 from training.tasks import Advance
 

@@ -2,13 +2,11 @@
 
 import os
 import platform
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 from models.log import Log
-from training.studies.cache import PROJECT
+from training.code_version import code_version
 from training.studies.scales import Scale
 
 
@@ -70,30 +68,6 @@ def origin_of(log: Log, digest: str, scale: Scale, command: str) -> Origin:
         command=command,
         machine=_machine(),
     )
-
-
-def code_version() -> str:
-    """Return the commit of the code that runs, with `+changes` where it was edited; else the package's version."""
-    commit = _git("rev-parse", "--short=12", "HEAD")
-    if commit is None:
-        try:
-            return version("amrs")
-        except PackageNotFoundError:
-            return "unknown"
-    edited = _git("status", "--porcelain", "--untracked-files=no", "--", "amrs.py", "models", "training")
-    return f"{commit}+changes" if edited else commit
-
-
-def _git(*arguments: str) -> str | None:
-    """Return what git says of the project; None where it is no repository, or git is not there."""
-    if not (PROJECT / ".git").exists():
-        return None
-    command: Sequence[str] = ("git", "-C", str(PROJECT), *arguments)
-    try:
-        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return run.stdout.strip()
 
 
 def _machine() -> str:

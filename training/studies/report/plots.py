@@ -20,7 +20,7 @@ from numpy import ndarray
 
 from models.listening import Mode
 from models.utility import MODE_REGIONS, TargetRegion
-from training.studies.statistics import Interval
+from training.statistics import Interval
 
 STYLE: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",

@@ -1,10 +1,9 @@
 """A report's head is read off the log and the code that ran."""
 
-import re
 from pathlib import Path
 
 from models.log import read_log
-from training.studies.report.origin import code_version, origin_of
+from training.studies.report.origin import origin_of
 from training.studies.scales import PAPER
 
 
@@ -17,7 +16,3 @@ def test_the_log_is_counted(log: Path, log_digest: str):
     assert facts["digest of the log"] == log_digest
     assert facts["scale"] == "paper: preset paper, splits 0 to 9, seeds 0 to 4"
     assert "torch" in facts["machine"]
-
-
-def test_the_code_has_a_version():
-    assert re.fullmatch(r"[0-9a-f]{12}(\+changes)?|[0-9.]+|unknown", code_version())

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from models.listening import Mode
+from training.statistics import Interval
 from training.studies.cells import Figure
 from training.studies.report import plots
 from training.studies.report.plots import Bins, Difference, Gain, calibration_bins, look_of
 from training.studies.report.write import draw
-from training.studies.statistics import Interval
 
 SIGNALS = ("engagement", "rating", "valence", "arousal")
 PATH = np.linspace((0.45, 0.5), (0.55, 0.4), 6)

@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import DataError
-from training.studies.statistics import (
+from training.statistics import (
     PairedTest,
     clustered_function_interval,
     clustered_gain_interval,
     clustered_interval,
-    clustered_statistic,
     mean_interval,
     nadeau_bengio_t,
     paired_gain_interval,
@@ -167,25 +166,6 @@ def test_one_listener_gives_no_interval(rng: np.random.Generator):
 
     assert clustered_interval(np.arange(5.0), same, rng=rng) is None
     assert clustered_gain_interval(np.arange(1.0, 6.0), np.ones(5), same, rng=rng) is None
-    assert clustered_statistic(lambda rows: float(len(rows)), same, rng=rng) is None
-
-
-def test_any_statistic_can_be_resampled_by_listener(rng: np.random.Generator):
-    listeners = np.array([7, 3, 7, 3, 5, 5])
-    values = np.array([7.0, 3.0, 7.0, 3.0, 5.0, 5.0])
-
-    interval = clustered_statistic(lambda rows: float(np.median(values[rows])), listeners, rng=rng)
-
-    assert interval is not None
-    assert interval.mean == 5.0
-    assert {interval.low, interval.high} <= {3.0, 5.0, 7.0}
-
-
-def test_a_statistic_that_often_fails_gives_no_interval(rng: np.random.Generator):
-    def fragile(rows: np.ndarray) -> float | None:
-        return 1.0 if len(set(rows.tolist())) == 4 else None
-
-    assert clustered_statistic(fragile, np.arange(4), rng=rng) is None
 
 
 def test_what_is_not_finite_is_refused_by_its_place():

@@ -102,7 +102,7 @@ class Place(Protocol):
         ...
 
 
-def spread(
+def run_jobs(
     jobs: Sequence[Job], place: Place, *, store: Callable[[Job, Done], None], console: Console
 ) -> list[tuple[Job, Failure]]:
     """Run the jobs, hand each result to `store` as soon as it is there, and return those that failed."""

@@ -20,8 +20,8 @@ from rich.console import Console
 from models.errors import ConfigError, DataError, Unavailable
 from tests.training.studies.toy import DIES, FAILS, FINE, NAN, Toy, in_this_process
 from training.studies.cells import Records
+from training.studies.jobs import Done, Here, Job, OnRay, Place, run_job, run_jobs
 from training.studies.scales import SMALL
-from training.studies.spread import Done, Here, Job, OnRay, Place, run_job, spread
 
 QUIET = Console(quiet=True)
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
@@ -41,7 +41,7 @@ def results(wanted: list[Job], place: Place) -> dict[str, Records]:
     def store(job: Job, done: Done) -> None:
         stored[job.cell.label] = done.records
 
-    assert spread(wanted, place, store=store, console=QUIET) == []
+    assert run_jobs(wanted, place, store=store, console=QUIET) == []
     return stored
 
 
@@ -54,7 +54,7 @@ def test_a_process_of_its_own_gives_the_same_numbers(log: Path, log_digest: str)
 def test_a_cell_that_fails_leaves_the_others_and_is_named(log: Path, log_digest: str):
     stored: list[str] = []
 
-    failed = spread(
+    failed = run_jobs(
         jobs(log, log_digest, FAILS, NAN, FINE),
         in_this_process,
         store=lambda job, _: stored.append(job.cell.label),
@@ -77,7 +77,7 @@ def test_what_is_done_is_stored_though_the_next_one_interrupts(log: Path, log_di
         stored.append(job.cell.label)
 
     with pytest.raises(KeyboardInterrupt):
-        spread(jobs(log, log_digest, FINE), in_this_process, store=interrupt, console=QUIET)
+        run_jobs(jobs(log, log_digest, FINE), in_this_process, store=interrupt, console=QUIET)
 
     assert len(stored) == 1
 
@@ -86,7 +86,7 @@ def test_a_terminal_shows_how_far_it_is(log: Path, log_digest: str):
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=120)
 
-    spread(jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=console)
+    run_jobs(jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=console)
 
     last = [line for line in shown.getvalue().splitlines() if "cells/h" in line][-1]
     assert "4/4" in last
@@ -96,7 +96,9 @@ def test_a_terminal_shows_how_far_it_is(log: Path, log_digest: str):
 def test_a_file_shows_only_what_failed(log: Path, log_digest: str):
     shown = io.StringIO()
 
-    spread(jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=Console(file=shown))
+    run_jobs(
+        jobs(log, log_digest, FINE, FAILS), in_this_process, store=lambda *_: None, console=Console(file=shown)
+    )
 
     assert [line.partition(":")[0] for line in shown.getvalue().splitlines()] == ["failed toy", "failed toy"]
 
@@ -109,7 +111,7 @@ def test_another_log_at_the_same_place_is_refused(log: Path):
 
 
 def test_nothing_to_run_starts_nothing(log: Path):
-    assert spread([], OnRay(address="127.0.0.1:1", processes=1), store=lambda *_: None, console=QUIET) == []
+    assert run_jobs([], OnRay(address="127.0.0.1:1", processes=1), store=lambda *_: None, console=QUIET) == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="ray is installed")
@@ -157,7 +159,7 @@ def test_a_ray_cluster_gives_the_same_numbers_and_names_what_failed(log: Path, l
     wanted = jobs(log, log_digest, FINE, FAILS, DIES)
     stored: dict[str, Records] = {}
 
-    failed = spread(
+    failed = run_jobs(
         wanted,
         OnRay(address=ray_address, processes=2),
         store=lambda job, done: stored.update({job.cell.label: done.records}),

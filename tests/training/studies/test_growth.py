@@ -8,7 +8,7 @@ from rich.console import Console
 from models.errors import ConfigError
 from tests.training.small_run import PRESET
 from training.cost import Share, Stage, StageCost
-from training.growth import Sizes, bench_cost, fit_power_law, growth_table, measured_table
+from training.studies.growth import Sizes, bench_cost, fit_power_law, growth_table, measured_table
 
 
 def cost(

@@ -227,40 +227,6 @@ def clustered_function_interval(
     return _percentiles(float(told), finite, level)
 
 
-def clustered_statistic(
-    statistic: Callable[[Int[ndarray, " m"]], float | None],
-    listeners: Int[ndarray, " n"],
-    *,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = 200,
-) -> Interval | None:
-    """Return the bootstrap interval of any statistic when whole listeners are drawn.
-
-    None where it, or more than a twentieth of the resamples, gives no number, or of fewer than two listeners.
-
-    Args:
-        statistic: of the rows it is given, some repeated: R², an AUC, a difference of two.
-        listeners: whose each row is; any whole numbers.
-        rng: draws the listeners.
-        level: the share of resampled statistics inside.
-        resamples: how often it is computed.
-    """
-    whole = statistic(np.arange(len(listeners)))
-    order = np.argsort(listeners, kind="stable")
-    rows = np.split(order, np.flatnonzero(np.diff(listeners[order])) + 1) if len(order) else []
-    if whole is None or len(rows) < 2:
-        return None
-    found = [
-        statistic(np.concatenate([rows[each] for each in rng.integers(len(rows), size=len(rows))]))
-        for _ in range(resamples)
-    ]
-    told = np.array([value for value in found if value is not None])
-    if len(told) < 0.95 * resamples:
-        return None
-    return _percentiles(whole, _finite(told), level)
-
-
 def _paired(values: Numbers, reference: Numbers, *, variance_factor: Callable[[int], float]) -> PairedTest | None:
     differences = _differences(values, reference)
     count = len(differences)
