@@ -58,7 +58,11 @@ class Decision:
     history_length: int
     """How many plays the history held."""
     estimate_source: str
-    """Where the affect estimate came from: `report`, `world_model` or `prior`."""
+    """Where what is known of the listener's affect came from.
+
+    `world_model`: the estimate is of the last play. Where no play is newer than the listener's own word, it names
+    the anchor's origin, `report` or `prior`: the estimate is then of the average song.
+    """
     standing: Standing
     limits: Limits
     decoder: Decoder
@@ -80,6 +84,7 @@ class Moment:
     mode: Mode
     history_length: int
     estimate_source: str
+    """As in the decision."""
     standing: Standing
     """Of a batch of one."""
     limits: Limits
