@@ -16,8 +16,8 @@ from models.log import EmbeddingSpace, refuse_occupied, write_log_in_parts
 from models.repository import Repository
 from service.access.caller import Scope
 from service.access.secrets import digest_of, make_key, spell
+from service.bundle_health import BundleHealth, read_health
 from service.clock import system_clock
-from service.health import BundleHealth, read_health
 from service.journal.audit import Act, NoteAct, read_acts
 from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments

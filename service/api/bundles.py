@@ -11,7 +11,7 @@ from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.document import CONFLICTS
 from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
-from service.health import Shadowed, read_health
+from service.bundle_health import Shadowed, read_health
 from service.journal.bundles import BundleRecord, RollBack, list_bundles
 from service.journal.replicas import ReplicaRecord, read_replicas
 
