@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Never, TypeVar
 
 from models.errors import ConfigError
-from models.repository import Repository
+from models.repository import Repository, repository_in
 from service.access.keyring import Keyring, open_keyring
 from service.access.limits import Limits, Rate, open_limits
 from service.background import repeating
@@ -115,7 +115,7 @@ async def open_parts(
             )
         )
         listeners = Listeners(journal, cache)
-        repository = Repository(settings.home / "bundles")
+        repository = repository_in(settings.home)
         keys = public_keys_of(settings)
         loader = Loader(
             repository=repository,
