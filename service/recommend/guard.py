@@ -17,9 +17,10 @@ from models.guardrails import AFFECT, Candidates, Limits, Standing
 from models.listening import NO_SONG, Population, song_key
 from models.standing import anchors, estimates, have_played_since, priors
 from service.live.engine import Engine
+from service.memory.state import Blocks
 from service.recommend.encode import Encoded
 from service.recommend.predict import predict
-from service.recommend.view import Blocks, View
+from service.recommend.view import View
 
 
 def limits_of(engine: Engine, view: View) -> Limits:

@@ -12,9 +12,10 @@ from models.catalogue import Catalogue, artist_key
 from models.guardrails import Limits
 from models.listening import Listening, Population, song_key
 from service.live.engine import Engine, open_engine
+from service.memory.state import Blocks
 from service.recommend.encode import encode
 from service.recommend.guard import are_blocked, candidates, limits_of, standings
-from service.recommend.view import Blocks, Offered
+from service.recommend.view import Offered
 from tests.bundles import SONG_COUNT, make_catalogue
 from tests.models.situations import limits
 from tests.service.recommend.situation import NOW, newcomer, regular, view_of

@@ -12,10 +12,10 @@ from models.guardrails import Candidates, Rung
 from models.ladder import LADDER, WIDER
 from models.listening import Mode, song_key
 from service.live.engine import Engine, open_engine
+from service.memory.state import Blocks
 from service.recommend.encode import encode
 from service.recommend.ladder import Ladder
 from service.recommend.stopwatch import Stopwatch
-from service.recommend.view import Blocks
 from tests.bundles import SONG_COUNT, make_catalogue
 from tests.service.recommend.situation import newcomer, regular, view_of
 
