@@ -18,7 +18,7 @@ from service.access.secrets import digest_of, make_key, spell
 from service.bundle_health import BundleHealth, read_health
 from service.clock import system_clock
 from service.journal.audit import Act, read_acts
-from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
+from service.journal.bundles import BundleRecord, RollBack, Stage, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
 from service.journal.journal import Journal, JournalConfig, open_journal
@@ -27,7 +27,7 @@ from service.journal.migrate import upgrade
 from service.listener import ListenerKey
 from service.live.signature import public_keys_of, sign
 from service.settings import Settings
-from service.staging import Stage, Staging, verified
+from service.staging import Staging, verified
 
 ACTOR: Final = "command line"
 _APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
