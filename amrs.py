@@ -171,9 +171,9 @@ def export_log(
 ) -> None:
     """Write what consenting listeners did and said as a log to train on, under pseudonyms."""
     from models.log_schema import LISTENERS_FILE, PLAYS_FILE, SESSIONS_FILE
-    from service import operations
+    from service.exporting import export_log
 
-    exported = operations.export_log(settings(), out)
+    exported = export_log(settings(), out)
     for space in exported.spaces_left_out:
         typer.echo(f"left out: embedding space {space}, which lacks a song of the log")
     counts = [f"{exported.rows[file]} {Path(file).stem}" for file in (LISTENERS_FILE, SESSIONS_FILE, PLAYS_FILE)]
@@ -198,7 +198,7 @@ def train(
     processes: Annotated[int, typer.Option(min=1, help="Models trained at a time; changes no number.")] = CORES,
 ) -> str:
     """Train, judge and seal a bundle from a listening log."""
-    from models.repository import Repository
+    from models.repository import repository_in
     from training import presets
     from training.command import train_bundle
     from training.decoding import decoder_of, pessimistic_rerank, policy_order
@@ -212,7 +212,7 @@ def train(
     named = {None: decoder_of(recipes), DecoderName.POLICY: policy_order, DecoderName.RERANK: pessimistic_rerank}
     request = TrainRequest(
         log=log,
-        repository=Repository(Path(os.environ.get("AMRS_HOME", "var")) / "bundles"),
+        repository=repository_in(Path(os.environ.get("AMRS_HOME", "var"))),
         preset=recipes,
         recipe=Recipe(
             utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
@@ -283,13 +283,13 @@ def stress(
     ] = False,
 ) -> None:
     """Judge a sealed bundle by its own graphs: a failure, which gives status 1, forbids its promotion."""
-    from models.repository import Repository
+    from models.repository import repository_in
     from training.presets import preset_named
     from training.stress.command import find_log, show_sealed, stress_bundle
     from training.stress.config import config_named
 
     home = Path(os.environ.get("AMRS_HOME", "var"))
-    repository, out = Repository(home / "bundles"), home / "stress"
+    repository, out = repository_in(home), home / "stress"
     bundle = repository.open(version)
     if sealed:
         passed = show_sealed(bundle, out=out, console=terminal())
@@ -314,11 +314,12 @@ def stress(
 @bundles.command("list")
 def list_bundles() -> None:
     """List the versions in the repository, oldest first, the stage each is in, and which were returned from."""
-    from service.operations import registered_bundles, repository_of
+    from models.repository import repository_in
+    from service.operations import registered_bundles
 
     deployment = settings()
     records = {record.version: record for record in registered_bundles(deployment)}
-    for version in repository_of(deployment).versions():
+    for version in repository_in(deployment.home).versions():
         record = records.get(version)
         returned = f"  returned from: {record.returned_reason}" if record and record.returned_reason else ""
         typer.echo(f"{version}  {record.stage if record else 'new'}{returned}")
@@ -327,9 +328,9 @@ def list_bundles() -> None:
 @bundles.command("show")
 def show_bundle(version: VersionArgument) -> None:
     """Print a bundle's model card."""
-    from service.operations import repository_of
+    from models.repository import repository_in
 
-    typer.echo(repository_of(settings()).open(version).card)
+    typer.echo(repository_in(settings().home).open(version).card)
 
 
 @bundles.command("verify")

@@ -7,7 +7,7 @@ records").
 Legend: K candidates · M ensemble members · R songs offered lately
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from models.guardrails import (
     side_by_side,
     stacked,
 )
+from models.ladder import descend
 from models.listening import NO_SONG, Mode
 
 DECISION_SCHEMA = 2
@@ -58,7 +59,11 @@ class Decision:
     history_length: int
     """How many plays the history held."""
     estimate_source: str
-    """Where the affect estimate came from: `report`, `world_model` or `prior`."""
+    """Where what is known of the listener's affect came from.
+
+    `world_model`: the estimate is of the last play. Where no play is newer than the listener's own word, it names
+    the anchor's origin, `report` or `prior`: the estimate is then of the average song.
+    """
     standing: Standing
     limits: Limits
     decoder: Decoder
@@ -80,19 +85,20 @@ class Moment:
     mode: Mode
     history_length: int
     estimate_source: str
+    """As in the decision."""
     standing: Standing
     """Of a batch of one."""
     limits: Limits
     snapshot: ExposureSnapshot
 
 
-Rungs = Iterable[tuple[Rung, Callable[[Sequence[int]], Sequence[Candidates]]]]
-"""The ladder, widest first. Each rung is asked for the candidates of the moments that reached it, by their places,
-and only then; it gives one batch of one for each."""
+Propose = Callable[[Rung, Sequence[int]], Sequence[Candidates]]
+"""Asked for a rung's candidates of the moments that reached it, by their places, and only then; gives one batch of
+one for each."""
 
 
 def decide(
-    moments: Sequence[Moment], rungs: Rungs, *, bundle: str, decoder: Decoder
+    moments: Sequence[Moment], propose: Propose, *, bundle: str, decoder: Decoder
 ) -> list[tuple[Decision, tuple[Choice, ...]]]:
     """Walk the fallback ladder for several listeners side by side.
 
@@ -100,7 +106,7 @@ def decide(
 
     Args:
         moments: of the listeners.
-        rungs: the ladder.
+        propose: gives what is on each rung.
         bundle: the version of the bundle whose models speak.
         decoder: the bundle's.
 
@@ -108,17 +114,19 @@ def decide(
         For each moment the decision, and what each rung that was tried made of it.
     """
     walks = [_Walk(moment) for moment in moments]
-    waiting = list(range(len(walks)))
-    for rung, candidates_of in rungs:
-        if not waiting:
-            break
-        for place, candidates in zip(waiting, candidates_of(waiting), strict=True):
-            shown = moments[place].snapshot.counts_of(candidates.song)
-            walks[place].trials.append(Trial(rung=rung, candidates=candidates, shown=shown))
-        for alike in _alike([walks[place] for place in waiting]):
+
+    def ask(rung: Rung, waiting: Int[ndarray, " b"]) -> Int[ndarray, " b"]:
+        places = waiting.tolist()
+        reached = [walks[place] for place in places]
+        for walk, candidates in zip(reached, propose(rung, places), strict=True):
+            shown = walk.moment.snapshot.counts_of(candidates.song)
+            walk.trials.append(Trial(rung=rung, candidates=candidates, shown=shown))
+        for alike in _alike(reached):
             for walk, choice in zip(alike, _choices(alike, decoder), strict=True):
                 walk.choices.append(choice)
-        waiting = [place for place in waiting if walks[place].place == NO_SONG]
+        return np.array([walk.place for walk in reached])
+
+    descend(len(walks), ask)
     return [(walk.decision(bundle, decoder), tuple(walk.choices)) for walk in walks]
 
 

@@ -72,11 +72,8 @@ RUNG_RULES: Final = {
 }
 """What binds on each rung: known-safe and approved songs were allowed by people, not by predictions."""
 
-DECODED_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
-"""Where a decoder may reorder; people's lists keep people's order."""
-
-WIDER: Final = 4
-"""How many times as many candidates the ladder's second rung looks at."""
+PROPOSED_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
+"""Where the policy proposes and a decoder may reorder; people's lists keep people's order."""
 
 Above = Annotated[float, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
@@ -385,7 +382,7 @@ def guard_and_choose(
         coverage: of the mode's last exposures, in [0, 1].
     """
     dealt = candidates.score
-    if rung in DECODED_RUNGS:
+    if rung in PROPOSED_RUNGS:
         dealt = decoder.deal(candidates.score, candidates.predicted, shown, mode)
     steps = affect_steps(candidates, standing)
     forbidden = vetoes(candidates, steps, standing, limits)

@@ -4,12 +4,13 @@ The checks are exact and complete: one pass finds all complaints, and a rule bro
 few complaints with their rows and the count of the others. Source: the contract of `models.log_schema`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from models.errors import Complaint
@@ -31,6 +32,8 @@ from models.log_schema import (
 SHOWN_ROWS: Final = 10
 """How many rows that break one rule get a complaint of their own; the rest are counted in the last of them."""
 
+KeysOf = Callable[[list[str]], Int[ndarray, " N"]]
+
 _CHUNK_VALUES: Final = 1 << 22
 """Embedding values looked at at once, so that a matrix larger than memory can be checked."""
 
@@ -39,6 +42,8 @@ def check_tables(
     description: LogDescription,
     frames: Mapping[str, pl.DataFrame],
     embeddings: Mapping[str, ndarray],
+    *,
+    keys_of: KeysOf = song_keys,
 ) -> list[Complaint]:
     """Return every complaint about a log in memory; none means that it keeps the contract.
 
@@ -47,6 +52,7 @@ def check_tables(
         frames: the tables by file name, rows in the order that complaints count; a table left out was
             unreadable, has its complaint already, and is not compared with the others.
         embeddings: the matrices by space.
+        keys_of: gives the stable keys of song ids.
     """
     complaints: list[Complaint] = []
     sound: dict[str, pl.DataFrame] = {}
@@ -63,7 +69,7 @@ def check_tables(
         _check_references,
         _check_ends,
         _check_positions,
-        _check_songs,
+        partial(_check_songs, keys_of=keys_of),
     ):
         complaints += check(sound)
     song_count = len(frames[SONGS_FILE]) if SONGS_FILE in frames else None
@@ -200,14 +206,14 @@ def _check_positions(frames: Mapping[str, pl.DataFrame]) -> Iterator[Complaint]:
     )
 
 
-def _check_songs(frames: Mapping[str, pl.DataFrame]) -> Iterator[Complaint]:
+def _check_songs(frames: Mapping[str, pl.DataFrame], *, keys_of: KeysOf) -> Iterator[Complaint]:
     """Complain of an empty catalogue, and of two songs whose ids share one stable key."""
     if not _has(frames, SONGS_FILE, "song_id"):
         return
     ids = frames[SONGS_FILE]["song_id"].cast(pl.String)
     if ids.is_empty():
         yield Complaint(SONGS_FILE, None, None, "at least one song", "no rows")
-    keys = pl.Series(song_keys(ids.fill_null("").to_list()))
+    keys = pl.Series(keys_of(ids.fill_null("").to_list()))
     colliding = ids.is_first_distinct() & ids.is_not_null() & ~keys.is_first_distinct()
     yield from complain_of_rows(
         SONGS_FILE, "song_id", colliding, "an id whose 63-bit key no earlier song has", ids

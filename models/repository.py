@@ -16,6 +16,8 @@ from models.bundle import MANIFEST, Bundle, open_bundle, seal
 from models.errors import BundleError
 from models.gates import Attestation, failures_of
 
+BUNDLES: Final = "bundles"
+"""The folder of a deployment's repository, below its home (`AMRS_HOME`)."""
 ATTESTATIONS: Final = "attestations"
 _DIGITS: Final = 16
 
@@ -96,3 +98,8 @@ def _read(path: Path) -> Attestation:
     if path.suffix != ".json" or not path.stem.endswith(f"-{sha256(written).hexdigest()[:_DIGITS]}"):
         raise BundleError(f"attestation {path.name} was altered: its digest is {sha256(written).hexdigest()}")
     return attestation
+
+
+def repository_in(home: Path) -> Repository:
+    """Return where a deployment's bundles lie: training seals them there, and the service finds them."""
+    return Repository(home / BUNDLES)

@@ -25,8 +25,10 @@ TRANSACTION: Final = 500
 """Songs committed at a time: others that write wait no longer than for so many."""
 
 
-def import_songs(settings: Settings, log: Path, *, console: Console) -> int:
+def import_songs(settings: Settings, log: Path, *, console: Console, at_a_time: int = TRANSACTION) -> int:
     """Put a log's songs, with their embeddings in every space, into the catalogue; return how many there were.
+
+    `at_a_time` songs are committed together.
 
     Raises:
         LogError: anything about the log's songs breaks the contract; nothing was written.
@@ -40,7 +42,7 @@ def import_songs(settings: Settings, log: Path, *, console: Console) -> int:
     async def act(journal: Journal) -> None:
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("songs", total=len(logged.songs))
-            for part in _parts(logged):
+            for part in _parts(logged, at_a_time):
                 await journal.administer(part)
                 progress.advance(task, len(part.songs))
 
@@ -48,9 +50,9 @@ def import_songs(settings: Settings, log: Path, *, console: Console) -> int:
     return len(logged.songs)
 
 
-def _parts(logged: LoggedSongs) -> Iterator[ImportSongs]:
-    for start in range(0, len(logged.songs), TRANSACTION):
-        rows = logged.songs.slice(start, TRANSACTION)
+def _parts(logged: LoggedSongs, at_a_time: int) -> Iterator[ImportSongs]:
+    for start in range(0, len(logged.songs), at_a_time):
+        rows = logged.songs.slice(start, at_a_time)
         end = start + len(rows)
         yield ImportSongs(
             songs=[_record(row) for row in rows.iter_rows(named=True)],

@@ -1,58 +1,38 @@
-"""What an operator does, by command or over HTTP: songs, bundles and keys."""
+"""What an operator does by command: a deployment's database, bundles, canary, songs, keys and audit.
+
+Each is one act on the journal, opened for it (`run_on_journal`). Songs read in and listening written out are
+pages of their own (`importing`, `exporting`).
+"""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
-
 from models.bundle import Bundle
-from models.context import ContextSchema
 from models.errors import DataError
-from models.log import EmbeddingSpace, refuse_occupied, write_log_in_parts
-from models.repository import Repository
+from models.repository import repository_in
 from service.access.caller import Scope
 from service.access.secrets import digest_of, make_key, spell
+from service.bundle_health import BundleHealth, read_health
 from service.clock import system_clock
-from service.health import BundleHealth, read_health
-from service.journal.audit import Act, NoteAct, read_acts
-from service.journal.bundles import BundleRecord, RollBack, list_bundles, live_bundle
+from service.journal.audit import Act, read_acts
+from service.journal.bundles import BundleRecord, RollBack, Stage, list_bundles, live_bundle
 from service.journal.canary import EnrolListener, Enrolment, ReleaseListener, read_enrolments
 from service.journal.catalogue import ReinstateSong
 from service.journal.journal import Journal, JournalConfig, open_journal
 from service.journal.keys import CreateKey, KeyRecord, RevokeKey, read_keys
-from service.journal.listening_log import Pseudonyms, count_consented, logs_by_listeners, read_served_songs
 from service.journal.migrate import upgrade
 from service.listener import ListenerKey
 from service.live.signature import public_keys_of, sign
-from service.settings import Settings, derived_key, signing_key
-from service.staging import Stage, Staging, verified
+from service.settings import Settings
+from service.staging import Staging, verified
 
 ACTOR: Final = "command line"
 _APP: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
-_EXPORT_SECONDS: Final = 24 * 3600.0
-"""How long an export may read: it waits for every row, not for one answer."""
-
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """What a written log holds, and what it had to leave out."""
-
-    rows: Mapping[str, int]
-    """By the table's file (`models.log_schema`)."""
-    spaces_left_out: tuple[str, ...]
-    """Embedding spaces that do not hold every song of the log."""
-
-
-def repository_of(settings: Settings) -> Repository:
-    """Return where a deployment's bundles lie."""
-    return Repository(settings.home / "bundles")
 
 
 def upgrade_database(settings: Settings) -> None:
@@ -67,7 +47,7 @@ def verify_bundle(settings: Settings, version: str) -> Bundle:
     Raises:
         BundleError: naming what does not hold.
     """
-    return verified(repository_of(settings), version, public_keys_of(settings))
+    return verified(repository_in(settings.home), version, public_keys_of(settings))
 
 
 def failures_of_bundle(settings: Settings, bundle: Bundle) -> tuple[str, ...]:
@@ -76,7 +56,7 @@ def failures_of_bundle(settings: Settings, bundle: Bundle) -> tuple[str, ...]:
     Raises:
         BundleError: a later judgement cannot be read.
     """
-    return repository_of(settings).failures(bundle)
+    return repository_in(settings.home).failures(bundle)
 
 
 def stage_bundle(settings: Settings, version: str, stage: Stage) -> BundleRecord:
@@ -85,7 +65,7 @@ def stage_bundle(settings: Settings, version: str, stage: Stage) -> BundleRecord
     Raises:
         UnknownBundle, BundleError, GateError, CatalogueGap, StageConflict: it may not go there.
     """
-    repository, keys = repository_of(settings), public_keys_of(settings)
+    repository, keys = repository_in(settings.home), public_keys_of(settings)
 
     def act(journal: Journal) -> Awaitable[BundleRecord]:
         staging = Staging(journal=journal, repository=repository, public_keys=keys)
@@ -105,7 +85,7 @@ def sign_bundle(settings: Settings, version: str, key_file: Path) -> Path:
     Raises:
         BundleError, ConfigError: the bundle does not hold, or the file is no key.
     """
-    return sign(repository_of(settings), version, key_file)
+    return sign(repository_in(settings.home), version, key_file)
 
 
 def enrol_listener(settings: Settings, listener: ListenerKey, *, clinical: bool) -> None:
@@ -159,7 +139,7 @@ def bundle_health(settings: Settings, version: str) -> BundleHealth:
     Raises:
         UnknownBundle: none of that version is registered.
     """
-    repository, at = repository_of(settings), system_clock()
+    repository, at = repository_in(settings.home), system_clock()
     bundle = repository.open(version) if version in repository.versions() else None
     return run_on_journal(
         settings, lambda journal: journal.read(lambda sql: read_health(sql, version, bundle, at=at))
@@ -210,50 +190,6 @@ def read_audit(settings: Settings, *, limit: int) -> list[Act]:
     return run_on_journal(
         settings, lambda journal: journal.read(lambda sql: read_acts(sql, app_id=None, limit=limit))
     )
-
-
-def export_log(settings: Settings, out: Path) -> Exported:
-    """Write the log of the listeners who consented, whole or not at all; the act is on record before it is done.
-
-    What sessions said of their situation is read by the live bundle's schema; without one it is left out.
-
-    Raises:
-        DataError: the folder is occupied, or no embedding space holds every song.
-        LogError: what SQL holds breaks the log's contract.
-        Unavailable: the database does not answer.
-    """
-    refuse_occupied(out)
-    pseudonyms = Pseudonyms(derived_key(signing_key(settings), "pseudonyms in listening logs"))
-
-    async def export(journal: Journal) -> Exported:
-        live = await journal.read(live_bundle)
-        manifest = repository_of(settings).open(live.version).manifest if live else None
-        spaces = {}
-        if manifest is not None:
-            space = manifest.space
-            spaces[space.name] = EmbeddingSpace(width=space.width, source=space.source, licence=space.licence)
-        counts = await journal.read(count_consented)
-        await journal.administer(
-            NoteAct(at=system_clock(), actor=ACTOR, act="export log", subject="listening log", detail=counts)
-        )
-
-        def write(sql: Connection) -> Exported:
-            songs = read_served_songs(
-                sql,
-                context=manifest.context if manifest else ContextSchema(),
-                spaces=spaces,
-                provenance={
-                    "origin": "a service's own record, listeners who consented",
-                    "context_of_bundle": live.version if live else "none",
-                    "propensity": "none: the service chooses deterministically",
-                },
-            )
-            rows = write_log_in_parts(logs_by_listeners(sql, songs, pseudonyms=pseudonyms), out)
-            return Exported(rows=rows, spaces_left_out=songs.spaces_left_out)
-
-        return await journal.read(write)
-
-    return run_on_journal(settings, export, config=JournalConfig(read_timeout_seconds=_EXPORT_SECONDS))
 
 
 def reinstate_song(settings: Settings, song_id: str) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Never, TypeVar
 
 from models.errors import ConfigError
-from models.repository import Repository
+from models.repository import Repository, repository_in
 from service.access.keyring import Keyring, open_keyring
-from service.access.limits import Limits, Rate, open_limits
+from service.access.rate_limits import Rate, RateLimits, open_rate_limits
 from service.background import repeating
 from service.clock import Clock
 from service.journal.command import Command, Written
@@ -57,7 +57,7 @@ class Parts:
     clock: Clock
     metrics: Metrics
     keyring: Keyring
-    limits: Limits
+    rate_limits: RateLimits
     signer: TokenSigner
     journal: Journal
     listeners: Listeners
@@ -105,8 +105,8 @@ async def open_parts(
                 watch=CacheNumbers(metrics),
             )
         )
-        limits = await stack.enter_async_context(
-            open_limits(
+        rate_limits = await stack.enter_async_context(
+            open_rate_limits(
                 settings.redis_url or _no_redis(),
                 prefix=settings.redis_prefix,
                 rate=Rate(per_second=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
@@ -115,7 +115,7 @@ async def open_parts(
             )
         )
         listeners = Listeners(journal, cache)
-        repository = Repository(settings.home / "bundles")
+        repository = repository_in(settings.home)
         keys = public_keys_of(settings)
         loader = Loader(
             repository=repository,
@@ -156,7 +156,7 @@ async def open_parts(
             clock=clock,
             metrics=metrics,
             keyring=keyring,
-            limits=limits,
+            rate_limits=rate_limits,
             signer=signer,
             journal=journal,
             listeners=listeners,

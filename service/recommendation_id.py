@@ -18,6 +18,7 @@ from service.errors import UnknownRecommendation
 from service.listener import ListenerKey
 
 MAXIMUM_LENGTH: Final = 512
+"""In characters; the API refuses longer ones unread."""
 _SIGNATURE: Final = 16
 _FIXED: Final = struct.Struct(">HQ")
 

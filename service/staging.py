@@ -2,20 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
 
 from models.bundle import Bundle
 from models.errors import GateError
 from models.repository import Repository
 from service.clock import Instant
 from service.errors import UnknownBundle
-from service.journal.bundles import SERVING, BundleRecord, PromoteBundle, RegisterBundle, StageBundle
+from service.journal.bundles import SERVING, BundleRecord, PromoteBundle, RegisterBundle, Stage, StageBundle
 from service.journal.journal import Journal
 from service.live.golden import replay
 from service.live.graphs import open_graphs
 from service.live.signature import PublicKey, require_signature
-
-Stage = Literal["candidate", "shadow", "canary", "live", "retired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

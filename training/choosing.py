@@ -18,7 +18,7 @@ from models.catalogue import Catalogue
 from models.context import ContextSchema
 from models.decoder import POLICY_ORDER, Decoder
 from models.guardrails import (
-    WIDER,
+    PROPOSED_RUNGS,
     Candidates,
     Choice,
     GuardrailTable,
@@ -29,6 +29,7 @@ from models.guardrails import (
     guard_and_choose,
 )
 from models.known_safe import known_safe_songs
+from models.ladder import descend, list_scores, reach
 from models.listening import NO_SONG, Listening, Mode, song_keys
 from training.policies.policy import Moment
 from training.trained import World
@@ -144,8 +145,8 @@ def choose_guarded(
         exposure: how often each song was played so far under each mode, which a decoder may weigh.
     """
     play = _nobody_played(len(scores))
-    waiting = np.arange(len(scores))
-    for rung in RUNGS[:-1]:
+
+    def ask(rung: Rung, waiting: Int[ndarray, " b"]) -> Int[ndarray, " b"]:
         rows, score = _proposed(rung, scores[waiting], listening, moment.mode, waiting, setting)
         candidates = candidates_of(rows, score, moment.states.now[waiting], setting)
         standing_here, limits_here = _of(standing, waiting), _of(limits, waiting)
@@ -156,9 +157,9 @@ def choose_guarded(
             bits = np.array([int(rule) for rule in Rule])
             play.vetoed[:] = ((choice.forbidden[..., None] & bits) > 0).mean(axis=1)
         play.take(waiting, rows, candidates, choice, rung)
-        waiting = waiting[choice.chosen == NO_SONG]
-        if not len(waiting):
-            break
+        return choice.chosen
+
+    descend(len(scores), ask)
     return play
 
 
@@ -170,9 +171,10 @@ def _proposed(
     waiting: Int[ndarray, " b"],
     setting: Setting,
 ) -> tuple[Int[ndarray, "b K"], Float[ndarray, "b K"]]:
-    """Return the rung's candidates for the listeners who wait; people's lists stand in people's order."""
-    if rung in (Rung.POLICY, Rung.WIDER):
-        rows = best_rows(scores, setting.candidate_count * (WIDER if rung is Rung.WIDER else 1))
+    """Return the rung's candidates for the listeners who wait; no song stands where one was masked."""
+    most = reach(rung, setting.candidate_count)
+    if rung in PROPOSED_RUNGS:
+        rows = best_rows(scores, most)
         return rows, np.take_along_axis(scores, rows, axis=1)
     if rung is Rung.KNOWN_SAFE:
         listed = [setting.catalogue.rows(known_safe_songs(listening, int(b))) for b in waiting]
@@ -182,8 +184,8 @@ def _proposed(
     for place, each in enumerate(listed):
         rows[place, : len(each)] = each
     is_masked = np.isneginf(np.take_along_axis(scores, np.maximum(rows, 0), axis=1))
-    rows = np.where(is_masked, NO_SONG, rows)[:, : setting.candidate_count]
-    return rows, np.broadcast_to(-np.arange(rows.shape[1], dtype=np.float64), rows.shape)
+    rows = np.where(is_masked, NO_SONG, rows)[:, :most]
+    return rows, np.broadcast_to(list_scores(rows.shape[1]), rows.shape)
 
 
 def _approved_rows(setting: Setting, mode: Mode) -> Int[ndarray, " n"]:

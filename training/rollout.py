@@ -20,11 +20,12 @@ from numpy import ndarray
 from models.catalogue import Catalogue
 from models.guardrails import Candidates, GuardrailTable, LimitColumns, Rule, Rung, Standing, limit_columns
 from models.listening import NO_SONG, Listening, Mode, Population
+from models.standing import last_plays
 from models.tokens import tokenise
 from training.choosing import RANKED, RUNGS, Play, Setting, best_rows, candidates_of, choose_freely, choose_guarded
 from training.platform.truth import TrueState, Truth
 from training.policies.policy import Moment, Policy
-from training.standing import current_modes, last_plays, standing_of
+from training.standing import current_modes, standing_of
 
 _USUAL_SECONDS: Final = 240.0
 """How long a song is taken to last where the catalogue does not know."""

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.problems import CROWDED, answer
+from service.problems import CROWDED, answer
 
 ALWAYS_ANSWERED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 

@@ -1,4 +1,4 @@
-"""Headers that every answer carries: what a browser must not do with it, and where the caller's limit stands.
+"""Headers that every answer carries: what a browser must not do with it, and what is left of the caller's quota.
 
 The values are those of an API: nothing is cached, framed, sniffed or run. The page of documentation alone may load
 its scripts.
@@ -9,10 +9,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access.limits import Standing
+from service.access.rate_limits import Quota
 
-LIMIT_KEY: Final = "rate_limit"
-"""Where in the state of a request its caller's standing is put."""
+QUOTA_KEY: Final = "rate_limit"
+"""Where in the state of a request its caller's quota is put."""
 DOCUMENTATION: Final = "/docs"
 
 _ALWAYS: Final = [
@@ -59,11 +59,11 @@ class AnswerHeaders:
 
 
 def _limit(state: Mapping[str, object]) -> list[tuple[bytes, bytes]]:
-    standing = state.get(LIMIT_KEY)
-    if not isinstance(standing, Standing):
+    quota = state.get(QUOTA_KEY)
+    if not isinstance(quota, Quota):
         return []
     return [
-        (b"ratelimit-limit", b"%d" % standing.limit),
-        (b"ratelimit-remaining", b"%d" % standing.remaining),
-        (b"ratelimit-reset", b"%d" % standing.reset_seconds),
+        (b"ratelimit-limit", b"%d" % quota.limit),
+        (b"ratelimit-remaining", b"%d" % quota.remaining),
+        (b"ratelimit-reset", b"%d" % quota.reset_seconds),
     ]

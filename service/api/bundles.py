@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 
@@ -11,8 +11,8 @@ from service.api.dependencies import CallerDep, PartsDep, needs
 from service.api.document import CONFLICTS
 from service.api.fields import Figure, Id, Incoming, Outgoing, Time
 from service.api.strict import StrictRoute
-from service.health import Shadowed, read_health
-from service.journal.bundles import BundleRecord, RollBack, list_bundles
+from service.bundle_health import Shadowed, read_health
+from service.journal.bundles import BundleRecord, RollBack, Stage, list_bundles
 from service.journal.replicas import ReplicaRecord, read_replicas
 
 router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictRoute)
@@ -131,7 +131,7 @@ class BundleHealthView(Outgoing):
 class StageBody(Incoming):
     """Where a bundle is to stand."""
 
-    stage: Literal["candidate", "shadow", "canary", "live", "retired"]
+    stage: Stage
 
 
 @router.get("", dependencies=READERS)

@@ -12,7 +12,7 @@ from fastapi.security.base import SecurityBase
 from starlette.exceptions import HTTPException
 
 from service.access.caller import Caller, Scope
-from service.access.headers import LIMIT_KEY
+from service.access.headers import QUOTA_KEY
 from service.api.fields import Id
 from service.errors import Forbidden, TooManyRequests
 from service.listener import ListenerKey
@@ -48,10 +48,10 @@ class Needs(SecurityBase):
             needed = " or ".join(sorted(self.scopes))
             raise Forbidden(f"expected a key of scope {needed}; this one has {', '.join(sorted(caller.scopes))}")
         request.state.caller = caller
-        standing = parts.limits.take(caller)
-        setattr(request.state, LIMIT_KEY, standing)
-        if standing is not None and standing.retry_after_seconds:
-            raise TooManyRequests(standing.retry_after_seconds)
+        quota = parts.rate_limits.take(caller)
+        setattr(request.state, QUOTA_KEY, quota)
+        if quota is not None and quota.retry_after_seconds:
+            raise TooManyRequests(quota.retry_after_seconds)
 
     def _is_found_at(self, operator_port: int | None, server: tuple[str, int | None] | None) -> bool:
         if operator_port is None:

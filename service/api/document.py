@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from service.api.fields import Outgoing
-from service.api.problems import MEDIA_TYPE
+from service.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 

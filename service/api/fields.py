@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from models.affect import Affect
 from service.clock import Instant, from_datetime, to_datetime
+from service.recommendation_id import MAXIMUM_LENGTH
 
 EXPECTED: Final = "expected"
 """The type of the validation errors whose message is already in the words of this project."""
@@ -59,7 +60,7 @@ def _whole(value: Any) -> Any:
 
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,128}$"
-RECOMMENDATION_ID_PATTERN: Final = r"^[A-Za-z0-9._:\-]{1,512}$"
+RECOMMENDATION_ID_PATTERN: Final = rf"^[A-Za-z0-9._:\-]{{1,{MAXIMUM_LENGTH}}}$"
 
 Id = Annotated[
     str,
@@ -69,7 +70,7 @@ Id = Annotated[
 RecommendationId = Annotated[
     str,
     StringConstraints(pattern=RECOMMENDATION_ID_PATTERN),
-    expected("an id of 1 to 512 characters from A–Z a–z 0–9 . _ : -"),
+    expected(f"an id of 1 to {MAXIMUM_LENGTH} characters from A–Z a–z 0–9 . _ : -"),
 ]
 Unit = Annotated[float, Field(ge=0, le=1), expected("a number from 0 to 1")]
 Rating = Annotated[int, Field(ge=0, le=1), BeforeValidator(_whole), expected("1 (like) or 0 (dislike)")]

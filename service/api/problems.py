@@ -1,4 +1,4 @@
-"""Errors on the wire: the one table from what went wrong to `application/problem+json` (RFC 9457).
+"""Errors on the wire: the one table from what went wrong to the problem it is answered with.
 
 The rest of the service raises errors that know no HTTP. A message reaches the caller only where the error was
 raised on purpose; what nobody expected is told as nothing but its request id.
@@ -6,11 +6,10 @@ raised on purpose; what nobody expected is told as nothing but its request id.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPMethod, HTTPStatus
 from typing import Any, Final
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -38,27 +37,9 @@ from service.errors import (
     UnknownRecommendation,
     UnknownSession,
 )
-
-MEDIA_TYPE: Final = "application/problem+json"
-RETRY_AFTER_SECONDS: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One kind of answer to something that went wrong."""
-
-    status: int
-    name: str
-    """The last part of the problem's type, `urn:amrs:problem:<name>`."""
-    title: str
-    headers: Mapping[str, str] | None = None
-
-
-_RETRY: Final = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+from service.problems import RETRY, UNEXPECTED, Problem, answer
 
 INVALID: Final = Problem(422, "invalid", "The request is not of this shape")
-CROWDED: Final = Problem(503, "crowded", "The service is answering all it can", _RETRY)
-UNEXPECTED: Final = Problem(500, "unexpected", "Something went wrong here")
 
 PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     MalformedBody: Problem(400, "malformed-body", "The body cannot be read"),
@@ -84,8 +65,8 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
     Conflict: Problem(409, "conflict", "The request contradicts what already happened"),
     DataError: INVALID,
     TooManyRequests: Problem(429, "too-many-requests", "The key has asked too often"),
-    StaleMemory: Problem(503, "busy", "The listener's state kept changing", _RETRY),
-    Unavailable: Problem(503, "unavailable", "The service cannot do this now", _RETRY),
+    StaleMemory: Problem(503, "busy", "The listener's state kept changing", RETRY),
+    Unavailable: Problem(503, "unavailable", "The service cannot do this now", RETRY),
 }
 """Every error raised on purpose; one that is not named here is answered as its nearest ancestor that is."""
 
@@ -93,23 +74,6 @@ PROBLEMS: Final[Mapping[type[AmrsError], Problem]] = {
 def problem_for(error: AmrsError) -> Problem:
     """Return the problem an error is answered with."""
     return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), UNEXPECTED)
-
-
-def answer(
-    problem: Problem, request: Request, *, detail: str, errors: list[dict[str, str]] | None = None
-) -> Response:
-    """Return the answer that tells a problem."""
-    body: dict[str, Any] = {
-        "type": f"urn:amrs:problem:{problem.name}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": detail,
-        "request_id": request.scope.get("request_id"),
-    }
-    if errors:
-        body["errors"] = errors
-    content = orjson.dumps(body)
-    return Response(content, problem.status, headers=dict(problem.headers or {}), media_type=MEDIA_TYPE)
 
 
 def field_errors(error: RequestValidationError) -> list[dict[str, str]]:

@@ -19,13 +19,14 @@ from rich.table import Table
 from models.bundle import Bundle
 from models.catalogue import Catalogue, Changes, Song, empty_catalogue
 from models.errors import ConfigError
+from models.repository import repository_in
 from service.journal.bundles import live_bundle
 from service.journal.songs import read_catalogue
 from service.live.directions import directions
 from service.live.engine import Engine, open_engine
 from service.live.exact import ExactIndex
 from service.live.layout import CLASSES, RECALL, Measured, draw_queries, measure_exact, with_more_effort
-from service.operations import repository_of, run_on_journal
+from service.operations import run_on_journal
 from service.settings import Settings
 
 FOUND: Final = 200
@@ -185,7 +186,7 @@ def _material(settings: Settings) -> tuple[Bundle, Float[ndarray, "n E"]]:
         )
     catalogue = run_on_journal(settings, lambda journal: journal.read(read_catalogue))
     matrix = np.asarray(catalogue.embeddings[live.embedding_space])
-    return repository_of(settings).open(live.version), matrix[np.isfinite(matrix).all(axis=1)]
+    return repository_in(settings.home).open(live.version), matrix[np.isfinite(matrix).all(axis=1)]
 
 
 def _table(measured: Sequence[Growth]) -> Table:

@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from models.catalogue import Catalogue
 from models.errors import ConfigError
-from models.repository import Repository
+from models.repository import repository_in
 from service.clock import system_clock
 from service.journal.bundles import BundleRecord, live_bundle
 from service.journal.journal import open_journal
@@ -64,9 +64,9 @@ async def _furnish(deployment: Settings, home: Settings, song_count: int) -> Non
         raise ConfigError(
             f"a benchmark needs a live bundle; there is none in {deployment.home}: `make run` makes one"
         )
-    repository = Repository(home.home / "bundles")
+    repository = repository_in(home.home)
     repository.root.mkdir(parents=True)
-    shutil.copytree(deployment.home / "bundles" / live.version, repository.root / live.version)
+    shutil.copytree(repository_in(deployment.home).root / live.version, repository.root / live.version)
     songs, embeddings = _as_many(catalogue, live.embedding_space, song_count)
     at = system_clock()
     async with open_journal(home.database_url) as journal:

@@ -19,8 +19,10 @@ from service.journal.revisions import advance, hold
 from service.journal.songs import songs_without_embedding
 from service.journal.tables import bundles
 
-Stage = Literal["candidate", "shadow", "canary", "retired"]
-"""The stages an operator may set; a bundle becomes live by `PromoteBundle` or `RollBack` only."""
+BesideLive = Literal["candidate", "shadow", "canary", "retired"]
+"""The stages that `StageBundle` sets; a bundle becomes live by `PromoteBundle` or `RollBack` only."""
+Stage = Literal[BesideLive, "live"]
+"""Every stage."""
 SERVING: Final = ("shadow", "canary")
 """The stages beside the live one in which a bundle is loaded; one bundle at a time is in each."""
 
@@ -90,7 +92,7 @@ class StageBundle:
     """
 
     version: str
-    stage: Stage
+    stage: BesideLive
     at: Instant
     actor: str
 

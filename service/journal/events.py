@@ -14,6 +14,11 @@ Report = tuple[float, float]
 """Valence and arousal in [0, 1]."""
 
 
+def report_of(valence: float | None, arousal: float | None) -> Report | None:
+    """Return a report as its two columns hold it; half a report is none."""
+    return None if valence is None or arousal is None else (valence, arousal)
+
+
 class Committed(msgspec.Struct, frozen=True, array_like=True, kw_only=True, tag=True):
     """One write of one listener, as SQL numbered it."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, select, tuple_
 from models.errors import DataError
 from service.clock import Instant
 from service.errors import UnknownListener
-from service.journal.events import Report
+from service.journal.events import Report, report_of
 from service.journal.outcomes import OF_PLAY
 from service.journal.tables import listeners, plays, recommendations, sessions, songs
 from service.listener import ListenerKey
@@ -78,8 +78,8 @@ def read_history(sql: Connection, listener: ListenerKey, *, limit: int, before: 
                 mode=row.session_mode,
                 started_at=row.started_at,
                 ended_at=row.ended_at,
-                before=_pair(row.before_valence, row.before_arousal),
-                after=_pair(row.after_valence, row.after_arousal),
+                before=report_of(row.before_valence, row.before_arousal),
+                after=report_of(row.after_valence, row.after_arousal),
             )
         page.append(
             HistoryPlay(
@@ -108,10 +108,6 @@ def _parse_cursor(cursor: str) -> tuple[int, int]:
         raise DataError(f"before: expected the cursor a page of history gave, got {cursor!r}")
     session_number, _, position = cursor.partition(".")
     return int(session_number), int(position)
-
-
-def _pair(valence: float | None, arousal: float | None) -> Report | None:
-    return None if valence is None or arousal is None else (valence, arousal)
 
 
 _LISTENER: Final = select(listeners.c.listener_number).where(

@@ -16,7 +16,7 @@ from models.catalogue import Catalogue, empty_catalogue
 from service.background import repeating
 from service.journal.journal import Journal
 from service.journal.revisions import read_revisions
-from service.journal.songs import count_songs, read_changes
+from service.journal.songs import PAGE, count_songs, read_changes
 from service.live.live import Live
 
 LOOK_SECONDS: Final = 0.5
@@ -28,8 +28,16 @@ _log = structlog.get_logger("amrs.live")
 class SongFollower:
     """Brings the catalogue of one worker's `Live` to where SQL has it."""
 
-    def __init__(self, journal: Journal, live: Live) -> None:
+    def __init__(self, journal: Journal, live: Live, *, page: int = PAGE) -> None:
+        """Look at nothing yet.
+
+        Args:
+            journal: what is followed.
+            live: what follows.
+            page: about how many songs are read at a time.
+        """
         self._journal = journal
+        self._page_size = page
         self._live = live
         self._turn = asyncio.Lock()
         self.wake = asyncio.Event()
@@ -65,7 +73,7 @@ class SongFollower:
 
     async def _page(self, catalogue: Catalogue) -> Catalogue:
         """Return the catalogue that follows: its revision is the latest, if nothing else has changed."""
-        changes = await self._journal.read(partial(read_changes, since=catalogue.revision))
+        changes = await self._journal.read(partial(read_changes, since=catalogue.revision, limit=self._page_size))
         return await asyncio.to_thread(catalogue.after, changes)
 
     def _take(self, catalogue: Catalogue) -> None:

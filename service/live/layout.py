@@ -6,7 +6,7 @@ that does, and is quicker, is taken. None may be: then it is the exact one.
 Legend: N rows of the catalogue · Q width of a query · T queries tried
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
@@ -35,6 +35,7 @@ AIMED: Final = 5
 """A query aims between so many songs, as the policy's do: at a taste, not at a song."""
 CLASSES: Final = (QuantisedIndex, InvertedIndex, LinkedIndex)
 
+Timer = Callable[[], float]
 Approximate = QuantisedIndex | InvertedIndex | LinkedIndex
 
 _log = structlog.get_logger("amrs.live")
@@ -55,23 +56,38 @@ class Measured:
         return float(np.median(self.seconds))
 
 
-def lay_out(vectors: Float[ndarray, "N Q"], allowed: Bool[ndarray, " N"], projections: Projections) -> SongIndex:
-    """Return an index over all rows that are allowed, without newcomers."""
+def lay_out(
+    vectors: Float[ndarray, "N Q"],
+    allowed: Bool[ndarray, " N"],
+    projections: Projections,
+    *,
+    exact_up_to: int = EXACT_UP_TO,
+    timer: Timer = perf_counter,
+) -> SongIndex:
+    """Return an index over all rows that are allowed, without newcomers.
+
+    Args:
+        vectors: the projected vector of every row.
+        allowed: which rows may be given.
+        projections: the bundle's, which say in which directions songs differ.
+        exact_up_to: songs up to which nothing is measured.
+        timer: tells seconds; what is quicker is measured by it.
+    """
     rows = np.flatnonzero(allowed)
     held = vectors if len(rows) == len(vectors) else vectors[rows]
-    return SongIndex(_base(held, projections), rows, vectors, allowed, laid_out=len(vectors))
+    return SongIndex(_base(held, projections, exact_up_to, timer), rows, vectors, allowed, laid_out=len(vectors))
 
 
-def _base(vectors: Float[ndarray, "n Q"], projections: Projections) -> Base:
+def _base(vectors: Float[ndarray, "n Q"], projections: Projections, exact_up_to: int, timer: Timer) -> Base:
     exact = ExactIndex(vectors)
-    if len(vectors) <= EXACT_UP_TO:
+    if len(vectors) <= exact_up_to:
         return exact
     space = directions(projections)
     queries = draw_queries(vectors, space)
-    truth, scan = measure_exact(exact, queries, AT)
+    truth, scan = measure_exact(exact, queries, AT, timer)
     for kind in CLASSES:
         base = kind(vectors, space)
-        for measured in with_more_effort(base, queries, truth, AT):
+        for measured in with_more_effort(base, queries, truth, AT, timer):
             if measured.recall >= RECALL and measured.median_seconds < scan.median_seconds:
                 _log.info("songs laid out", index=base.name, song_count=len(base), recall=measured.recall)
                 return base
@@ -87,20 +103,24 @@ def draw_queries(vectors: Float[ndarray, "n Q"], space: Directions) -> Float[nda
 
 
 def measure_exact(
-    exact: ExactIndex, queries: Float[ndarray, "T Q"], count: int
+    exact: ExactIndex, queries: Float[ndarray, "T Q"], count: int, timer: Timer = perf_counter
 ) -> tuple[list[Int[ndarray, " found"]], Measured]:
     """Return what the exact index finds of each query, and what that costs."""
-    found, seconds = _searched(exact, queries, count)
+    found, seconds = _searched(exact, queries, count, timer)
     return [places[:AT] for places in found], Measured(recall=1.0, seconds=seconds)
 
 
 def with_more_effort(
-    base: Approximate, queries: Float[ndarray, "T Q"], truth: list[Int[ndarray, " found"]], count: int
+    base: Approximate,
+    queries: Float[ndarray, "T Q"],
+    truth: list[Int[ndarray, " found"]],
+    count: int,
+    timer: Timer = perf_counter,
 ) -> Iterator[Measured]:
     """Yield how an index does with each effort, the least first; it keeps the last one asked for."""
     for effort in base.efforts:
         base.effort = effort
-        found, seconds = _searched(base, queries, count)
+        found, seconds = _searched(base, queries, count, timer)
         shares = [
             len(np.intersect1d(places[:AT], best)) / max(1, len(best))
             for places, best in zip(found, truth, strict=True)
@@ -109,12 +129,12 @@ def with_more_effort(
 
 
 def _searched(
-    base: Base, queries: Float[ndarray, "T Q"], count: int
+    base: Base, queries: Float[ndarray, "T Q"], count: int, timer: Timer
 ) -> tuple[list[Int[ndarray, " found"]], Float[ndarray, " T"]]:
     found, seconds = [], []
     for query in queries:
-        began = perf_counter()
+        began = timer()
         places, _ = base.search(query, count)
-        seconds.append(perf_counter() - began)
+        seconds.append(timer() - began)
         found.append(places)
     return found, np.array(seconds)

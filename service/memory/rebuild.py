@@ -1,4 +1,7 @@
-"""A listener's state read from SQL: what memory holds when it has followed every write."""
+"""A listener's state read from SQL: what memory holds when it has followed every write.
+
+It stands beside the state that it must agree with; the journal knows nothing of memory.
+"""
 
 from itertools import groupby
 from typing import Any, Final
@@ -6,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from models.listening import Mode, Population
-from service.journal.events import Offer, Play
+from service.journal.events import Offer, Play, report_of
 from service.journal.outcomes import OF_PLAY
 from service.journal.tables import blocks, listeners, mode_changes, plays, recommendations, sessions
 from service.listener import ListenerKey
@@ -79,8 +82,8 @@ def _history(
             session_number=row.session_number,
             mode=Mode[row.mode.upper()],
             started_at=row.started_at,
-            before=_pair(row.before_valence, row.before_arousal),
-            after=_pair(row.after_valence, row.after_arousal),
+            before=report_of(row.before_valence, row.before_arousal),
+            after=report_of(row.after_valence, row.after_arousal),
             context=row.context,
             plays=plays_of.get(row.session_number, ()),
         )
@@ -108,10 +111,6 @@ def _blocks(sql: Connection, number: dict[str, int]) -> Blocks:
     for row in sql.execute(_BLOCKS, number):
         values[row.kind].append(row.value)
     return Blocks(*(tuple(sorted(values[kind])) for kind in ("song", "artist", "tag")))
-
-
-def _pair(valence: float | None, arousal: float | None) -> tuple[float, float] | None:
-    return None if valence is None or arousal is None else (valence, arousal)
 
 
 _LISTENER: Final = select(

@@ -59,9 +59,9 @@ class OpenSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Blocks(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the listener must not be given, each sorted."""
+    """What the listener, a clinician or an operator has blocked, by the names they used; each sorted."""
 
-    song_ids: tuple[str, ...] = ()
+    songs: tuple[str, ...] = ()
     artists: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
@@ -212,7 +212,7 @@ def _end(state: ListenerState, event: SessionEnded) -> ListenerState | None:
 
 
 def _block(state: ListenerState, event: BlockChanged) -> ListenerState:
-    name = {"song": "song_ids", "artist": "artists", "tag": "tags"}[event.kind]
+    name = {"song": "songs", "artist": "artists", "tag": "tags"}[event.kind]
     others = {value for value in getattr(state.blocks, name) if value != event.value}
     values = tuple(sorted(others | {event.value} if event.blocked else others))
     return replace(

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from models.errors import Unavailable
 from models.exposure import ExposureSnapshot
-from models.guardrails import Rung
+from models.guardrails import PROPOSED_RUNGS
 from models.listening import Mode, Population
 from service.clock import SECOND, Instant
 from service.errors import ModelsFailed
@@ -33,7 +33,7 @@ from service.recommend.remember import view_of
 from service.recommend.view import NO_SONGS
 from service.telemetry.model_metrics import ModelMetrics
 
-OWN_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
+OWN_RUNGS: Final = PROPOSED_RUNGS
 """The rungs on which a song is the policy's own; below them, the bundle fell back."""
 
 _FRAMES: Final = 4

@@ -20,6 +20,8 @@ from service.live.engine import Engine
 class Encoded:
     """What the networks make of histories."""
 
+    listening: Listening
+    """The histories, side by side."""
     query: Float[ndarray, "B Q"]
     state: Float[ndarray, "B M D"]
     """After everything that happened."""
@@ -41,4 +43,4 @@ def encode(engine: Engine, histories: Sequence[Listening]) -> Encoded:
         last_row = rows[np.arange(len(rows)), np.maximum(tokens.length - 1, 0)]
     else:
         last_row = np.full(len(rows), NO_SONG)
-    return Encoded(query=query, state=state, previous_state=previous_state, last_row=last_row)
+    return Encoded(listening=together, query=query, state=state, previous_state=previous_state, last_row=last_row)

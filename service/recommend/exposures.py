@@ -10,14 +10,13 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, func, select
 
 from models.errors import Unavailable
 from models.exposure import ExposureSnapshot, empty_snapshot
 from models.listening import Mode, Population
 from service.background import repeating
+from service.journal.exposures import read_exposure
 from service.journal.journal import Journal
-from service.journal.tables import recommendations
 from service.live.engine import Engine
 from service.live.live import Live
 from service.telemetry.metrics import Metrics
@@ -61,16 +60,6 @@ def _floor(engine: Engine | None, mode: Mode) -> float:
     return max(limits(population, mode).coverage_floor for population in Population)
 
 
-def read_exposure(sql: Connection, *, mode: Mode, last: int, catalogue_size: int) -> ExposureSnapshot:
-    """Return how often each song stands among the last offers of one mode, over all listeners."""
-    rows = sql.execute(_COUNTS, {"asked": mode.label, "last": last}).all()
-    return ExposureSnapshot(
-        keys=np.array([key for key, _ in rows], np.int64),
-        counts=np.array([count for _, count in rows], np.int64),
-        catalogue_size=catalogue_size,
-    )
-
-
 @asynccontextmanager
 async def open_exposures(journal: Journal, live: Live, metrics: Metrics) -> AsyncIterator[Exposures]:
     """Give the exposures, renewed in the background."""
@@ -83,13 +72,3 @@ async def open_exposures(journal: Journal, live: Live, metrics: Metrics) -> Asyn
         await renew()
     async with repeating("renew exposures", renew, seconds=RENEWAL_SECONDS):
         yield exposures
-
-
-_LATEST: Final = (
-    select(recommendations.c.song_key)
-    .where(recommendations.c.mode == bindparam("asked"))
-    .order_by(recommendations.c.offered_at.desc())
-    .limit(bindparam("last"))
-    .subquery()
-)
-_COUNTS: Final = select(_LATEST.c.song_key, func.count()).group_by(_LATEST.c.song_key).order_by(_LATEST.c.song_key)

@@ -1,6 +1,7 @@
 """Guard: where each listener stands, and the candidates with all that the guardrails ask of them.
 
-The rules themselves are `models.guardrails`, the same in rollouts.
+The rules themselves are `models.guardrails`, and what the listener said last is `models.standing`, the same in
+rollouts.
 
 Legend: B listeners · M members · K candidates
 """
@@ -13,28 +14,30 @@ from numpy import ndarray
 
 from models.catalogue import artist_key, gather
 from models.guardrails import AFFECT, Candidates, Limits, Standing
-from models.listening import NO_SONG, Listening, Population, song_key
+from models.listening import NO_SONG, Population, song_key
+from models.standing import anchors, estimates, have_played_since, priors
 from service.live.engine import Engine
+from service.memory.state import Blocks
 from service.recommend.encode import Encoded
 from service.recommend.predict import predict
-from service.recommend.view import Blocks, View
+from service.recommend.view import View
 
 
 def limits_of(engine: Engine, view: View) -> Limits:
     """Return the limits that bind: the bundle's for the population and mode, tightened by the listener's own."""
-    limits = engine.bundle.guardrails.limits_for(_population(view.listening), view.mode)
+    population = Population(int(view.listening.population[0]))
+    limits = engine.bundle.guardrails.limits_for(population, view.mode)
     return limits if view.limits is None else limits.tightened(view.limits)
 
 
 def standings(
     engine: Engine, views: Sequence[View], encoded: Encoded, *, now: Sequence[float]
 ) -> list[tuple[Standing, str]]:
-    """Return where each listener stands, and where the affect estimate came from (SAFETY, Words).
+    """Return where each listener stands, and the source of what is known of their affect.
 
-    After a play, the estimate is each world model's prediction for that very play. Where the listener's own
-    word is newer (before the session's first play, or after a song they reported on) it is that report, or the
-    population's prior, which is the anchor; steps are then taken from what each world model expects of the
-    average song, so that both ends of a step come from the same model and know the same.
+    `world_model`: the estimate is each world model's prediction for the last play. Where no play is newer than the
+    listener's own word, it is what each world model expects of the average song, so that both ends of a step come
+    from the same model and know the same; the source is then the anchor's, `report` or `prior`.
 
     Args:
         engine: what answers.
@@ -42,40 +45,25 @@ def standings(
         encoded: their histories, read.
         now: Unix seconds, UTC, of each.
     """
-    of_play = np.array([_has_played_since_report(view.listening) for view in views])
-    estimates = _estimates(engine, encoded, of_play)
+    together = encoded.listening
+    anchor, reported = anchors(together, priors(together, engine.bundle.guardrails))
+    of_play = have_played_since(together)
+    estimate = _estimates(engine, encoded, of_play)
+    source = np.where(of_play, "world_model", np.where(reported, "report", "prior")).tolist()
     return [
-        _standing(engine, view, estimates[[place]], of_play=bool(of_play[place]), now=now[place])
+        (
+            Standing(
+                estimate=estimate[[place]],
+                anchor=anchor[[place]],
+                reported=reported[[place]],
+                recent_song=view.offered.song[None],
+                recent_artist=view.offered.artist[None],
+                recent_hours=(now[place] - view.offered.at[None]) / 3600.0,
+            ),
+            source[place],
+        )
         for place, view in enumerate(views)
     ]
-
-
-def _standing(
-    engine: Engine, view: View, estimate: Float[ndarray, "1 M 2"], *, of_play: bool, now: float
-) -> tuple[Standing, str]:
-    report = last_report(view.listening)
-    anchor = engine.bundle.guardrails.prior_for(_population(view.listening)) if report is None else report
-    standing = Standing(
-        estimate=estimate,
-        anchor=np.array([anchor]),
-        reported=np.array([report is not None]),
-        recent_song=view.offered.song[None],
-        recent_artist=view.offered.artist[None],
-        recent_hours=(now - view.offered.at[None]) / 3600.0,
-    )
-    if of_play:
-        return standing, "world_model"
-    return standing, "prior" if report is None else "report"
-
-
-def last_report(listening: Listening) -> tuple[float, float] | None:
-    """Return what the listener said last in the session: after a song, else before listening, else nothing."""
-    if not listening.session_count:
-        return None
-    reports = listening.report[listening.play_start[-2] :]
-    said = np.vstack([listening.before[-1:], reports])
-    said = said[~np.isnan(said).any(axis=1)]
-    return (float(said[-1, 0]), float(said[-1, 1])) if len(said) else None
 
 
 def candidates(
@@ -119,23 +107,9 @@ def are_blocked(engine: Engine, rows: Int[ndarray, " K"], blocks: Blocks) -> Boo
     return blocked
 
 
-def _population(listening: Listening) -> Population:
-    return Population(int(listening.population[0]))
-
-
-def _has_played_since_report(listening: Listening) -> bool:
-    """Whether the session's last play is newer than anything the listener said of their affect in it."""
-    if not listening.session_count or listening.play_start[-1] == listening.play_start[-2]:
-        return False
-    return bool(np.isnan(listening.report[-1]).any())
-
-
 def _estimates(engine: Engine, encoded: Encoded, of_play: Bool[ndarray, " B"]) -> Float[ndarray, "B M 2"]:
-    """Return each member's estimate: of the last play, or else of the average song, whose share in the head is 0.
-
-    Not a number where the last play's song is unknown: what is not computed forbids.
-    """
+    """Return each member's estimate: of the last play, else of the average song, whose share in the head is 0."""
     state = np.where(of_play[:, None, None], encoded.previous_state, encoded.state)
     hidden = gather(engine.vectors.head_hidden, np.where(of_play, encoded.last_row, NO_SONG))  # (B, M, H)
-    hidden[of_play & (encoded.last_row == NO_SONG)] = np.nan
-    return engine.graphs.head(state, hidden[:, None])[:, :, 0, AFFECT].astype(np.float64)
+    predicted = engine.graphs.head(state, hidden[:, None])[:, :, 0, AFFECT]
+    return estimates(predicted, of_play=of_play, last_row=encoded.last_row)

@@ -1,4 +1,4 @@
-"""The fallback ladder, widest rung first: each is for those alone whom the one before allowed nothing.
+"""What is on each rung of the fallback ladder for those who reached it; which rungs there are is `models.ladder`.
 
 Legend: B listeners · K candidates
 """
@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from models.decision import Rungs
-from models.guardrails import WIDER, Candidates, Rung
+from models.guardrails import PROPOSED_RUNGS, Candidates, Rung
+from models.ladder import list_scores, reach
 from models.listening import NO_SONG
 from service.live.engine import Engine
 from service.recommend.encode import Encoded
@@ -23,7 +23,7 @@ from service.recommend.view import View
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ladder:
-    """The rungs for B listeners; the places asked for are theirs."""
+    """The songs on the rungs for B listeners; the places asked for are theirs."""
 
     engine: Engine
     views: Sequence[View]
@@ -32,13 +32,13 @@ class Ladder:
     """Catalogue rows that must not be among a listener's candidates."""
     watch: Stopwatch
 
-    def rungs(self) -> Rungs:
-        """Yield the rungs. On the last two people chose songs and order, and a song's score is minus its place."""
-        proposed = self.engine.bundle.manifest.candidate_count
-        yield Rung.POLICY, lambda places: self._nearest(places, proposed)
-        yield Rung.WIDER, lambda places: self._nearest(places, WIDER * proposed)
-        yield Rung.KNOWN_SAFE, lambda places: self._listed(places, [self._known_safe(place) for place in places])
-        yield Rung.APPROVED, lambda places: self._listed(places, [self._approved(place) for place in places])
+    def propose(self, rung: Rung, places: Sequence[int]) -> list[Candidates]:
+        """Return each one's candidates on a rung, excluded songs left out."""
+        most = reach(rung, self.engine.bundle.manifest.candidate_count)
+        if rung in PROPOSED_RUNGS:
+            return self._nearest(places, most)
+        listed = self._known_safe if rung is Rung.KNOWN_SAFE else self._approved
+        return self._listed(places, [listed(place) for place in places], most)
 
     def _nearest(self, places: Sequence[int], count: int) -> list[Candidates]:
         with self.watch("match"):
@@ -47,14 +47,13 @@ class Ladder:
             ]
         return self._candidates(places, [rows for rows, _ in found], [scores for _, scores in found])
 
-    def _listed(self, places: Sequence[int], listed: Sequence[Int[ndarray, " _"]]) -> list[Candidates]:
-        most = self.engine.bundle.manifest.candidate_count
+    def _listed(self, places: Sequence[int], listed: Sequence[Int[ndarray, " _"]], most: int) -> list[Candidates]:
         with self.watch("match"):
             kept = [
                 rows[np.isin(rows, self.excluded[place], invert=True)][:most]
                 for place, rows in zip(places, listed, strict=True)
             ]
-            scores = [-np.arange(len(rows), dtype=np.float32) for rows in kept]
+            scores = [list_scores(len(rows)) for rows in kept]
         return self._candidates(places, kept, scores)
 
     def _candidates(

@@ -191,7 +191,7 @@ def _next_songs(engine: Engine, asking: Sequence[_Asking], watch: Stopwatch) -> 
                 )
                 for each, (standing, source) in zip(asking, stand, strict=True)
             ],
-            ladder.rungs(),
+            ladder.propose,
             bundle=engine.bundle.version,
             decoder=engine.bundle.manifest.decoder,
         )

@@ -10,7 +10,7 @@ from models.listening import Mode
 from service.clock import SECOND
 from service.memory.listening import to_listening
 from service.memory.state import ListenerState, OpenSession
-from service.recommend.view import NO_SONGS, Blocks, Offered, View
+from service.recommend.view import NO_SONGS, Offered, View
 
 
 def view_of(
@@ -29,12 +29,11 @@ def view_of(
             which songs are: without this none is.
     """
     listening = to_listening(state, schema)
-    blocks = state.blocks
     return View(
         listening=listening,
         mode=Mode(opened.mode),
         offered=_offered(state),
-        blocks=Blocks(songs=blocks.song_ids, artists=blocks.artists, tags=blocks.tags),
+        blocks=state.blocks,
         waiting=_waiting(state, opened),
         known_safe=lambda: known_safe_songs(listening, 0) if state.is_whole else known_safe,
     )

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from models.guardrails import Limits
 from models.listening import Listening, Mode
+from service.memory.state import Blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,15 +36,6 @@ class Offered:
 
 
 NOTHING_OFFERED = Offered(song=np.zeros(0, np.int64), artist=np.zeros(0, np.int64), at=np.zeros(0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
-    """What the listener, a clinician or an operator has blocked, by the names they used."""
-
-    songs: tuple[str, ...] = ()
-    artists: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
 
 
 NO_SONGS: Final = np.zeros(0, np.int64)

@@ -14,7 +14,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import UNEXPECTED, answer
+from service.problems import UNEXPECTED, answer
 from service.telemetry.metrics import Metrics
 from service.telemetry.spans import RequestSpan, Spans
 

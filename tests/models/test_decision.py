@@ -15,19 +15,26 @@ from models.decoder import PolicyOrder, Rerank
 from models.errors import DataError
 from models.exposure import ExposureSnapshot, empty_snapshot
 from models.guardrails import Candidates, Rule, Rung, Standing
+from models.ladder import LADDER
 from models.listening import NO_SONG, Mode
 from models.utility import PAPER_UTILITY
 from tests.bundles import WIDE
 from tests.models.situations import calm, limits, situations
 from tests.models.test_decoder import MODE_AWARE
 
-LADDER = (Rung.POLICY, Rung.WIDER, Rung.KNOWN_SAFE, Rung.APPROVED)
+
+def decide(rungs, *, standing, bundle, decoder, **facts):
+    """One listener's decision, from rungs that each give one batch of one; others have no songs."""
+    given, nothing = dict(rungs), no_songs(members=standing.estimate.shape[1])
+
+    def propose(rung: Rung, _) -> list[Candidates]:
+        return [given[rung]() if rung in given else nothing]
+
+    return decisions.decide([Moment(standing=standing, **facts)], propose, bundle=bundle, decoder=decoder)[0]
 
 
-def decide(rungs, *, bundle, decoder, **facts):
-    """One listener's decision, from rungs that each give one batch of one."""
-    alone = [(rung, lambda _, give=give: [give()]) for rung, give in rungs]
-    return decisions.decide([Moment(**facts)], alone, bundle=bundle, decoder=decoder)[0]
+def no_songs(*, members: int) -> Candidates:
+    return calm(songs=0, members=members)[0]
 
 
 FACTS = {"bundle": "2026-11-20-0000", "mode": Mode.CALM, "history_length": 3, "estimate_source": "report"}
@@ -93,12 +100,11 @@ def test_nobodys_decision_depends_on_who_else_is_there(crowd):
         for each in crowd
     ]
     decoder = crowd[0]["decoder"]
-    rungs = [
-        (rung, lambda places, number=number: [crowd[place]["rungs"][number][1]() for place in places])
-        for number, rung in enumerate(LADDER)
-    ]
 
-    together = decisions.decide(moments, rungs, bundle="b", decoder=decoder)
+    def propose(rung: Rung, places) -> list[Candidates]:
+        return [dict(crowd[place]["rungs"])[rung]() for place in places]
+
+    together = decisions.decide(moments, propose, bundle="b", decoder=decoder)
 
     for place, (decision, choices) in enumerate(together):
         alone = {**crowd[place], "decoder": decoder, "snapshot": SHOWN, **FACTS, "bundle": "b"}

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from models.repository import Repository
+from models.repository import Repository, repository_in
 from service.clock import system_clock
 from service.journal.journal import open_journal
 from service.journal.songs import ImportSongs, SongRecord
@@ -17,8 +17,9 @@ SECRET = "a secret of thirty-two characters"
 def home_settings(home: Path, repository: Repository, **chosen: object) -> Settings:
     """Settings of a home whose bundles are those of a repository; nothing is live yet."""
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "bundles").exists():
-        (home / "bundles").symlink_to(repository.root)
+    bundles = repository_in(home).root
+    if not bundles.exists():
+        bundles.symlink_to(repository.root)
     chosen = {"write_timeout_seconds": 30.0} | chosen  # the machine that runs the tests may be busy
     return Settings(home=home, token_secret=SECRET, **chosen)  # type: ignore[arg-type]
 

@@ -27,9 +27,8 @@ QUIET = Console(file=StringIO())
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A log of four songs, which come in three to a transaction."""
-    monkeypatch.setattr(importing, "TRANSACTION", 3)
+def log(tmp_path: Path) -> Path:
+    """A log of four songs."""
     write_log(tiny_log(), tmp_path / "log")
     return tmp_path / "log"
 
@@ -46,13 +45,18 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+def bring(settings: Settings, log: Path) -> int:
+    """Import the songs, three to a transaction."""
+    return import_songs(settings, log, console=QUIET, at_a_time=3)
+
+
 def revision(engine: Engine) -> int:
     with engine.begin() as sql:
         return read_revisions(sql).songs
 
 
 def test_every_song_comes_in_with_its_embeddings(log: Path, settings: Settings, engine: Engine) -> None:
-    assert import_songs(settings, log, console=QUIET) == 4
+    assert bring(settings, log) == 4
 
     with engine.begin() as sql:
         catalogue = read_catalogue(sql)
@@ -66,10 +70,10 @@ def test_every_song_comes_in_with_its_embeddings(log: Path, settings: Settings, 
 def test_an_import_again_changes_nothing_and_brings_no_withdrawn_song_back(
     log: Path, settings: Settings, engine: Engine
 ) -> None:
-    import_songs(settings, log, console=QUIET)
+    bring(settings, log)
     with engine.begin() as sql:
         WithdrawSong(song_id="song-a", at=NOON, actor="test")(sql)
-    import_songs(settings, log, console=QUIET)
+    bring(settings, log)
 
     assert revision(engine) == 3
     with engine.begin() as sql:
@@ -82,11 +86,11 @@ def test_an_import_again_changes_nothing_and_brings_no_withdrawn_song_back(
 def test_what_an_import_that_was_cut_short_has_written_is_found(
     log: Path, settings: Settings, engine: Engine
 ) -> None:
-    parts = importing._parts(importing.read_songs(log))
+    parts = importing._parts(importing.read_songs(log), 3)
     with engine.begin() as sql:
         next(parts)(sql)
 
-    import_songs(settings, log, console=QUIET)
+    bring(settings, log)
 
     assert revision(engine) == 2
     with engine.begin() as sql:
@@ -103,11 +107,11 @@ def test_a_log_whose_songs_break_the_contract_leaves_nothing(
     np.save(path, matrix)
 
     with pytest.raises(DataError, match=space):
-        import_songs(settings, log, console=QUIET)
+        bring(settings, log)
     assert revision(engine) == 0
 
 
 def test_plays_that_break_the_contract_are_no_matter(log: Path, settings: Settings) -> None:
     (log / "plays.parquet").write_bytes(b"")
 
-    assert import_songs(settings, log, console=QUIET) == 4
+    assert bring(settings, log) == 4

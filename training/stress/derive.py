@@ -11,7 +11,8 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from models.decoder import Decoder
-from models.guardrails import WIDER, Candidates, GuardrailTable, affect_steps
+from models.guardrails import Candidates, GuardrailTable, affect_steps
+from models.ladder import WIDER
 from models.listening import Mode
 from training.choosing import Setting
 from training.limits import ProposedSteps, approved_songs, derive_limits, mean_reports

@@ -15,12 +15,12 @@ import numpy as np
 from models.decoder import POLICY_ORDER
 from models.guardrails import GuardrailTable
 from models.listening import Mode, Population
+from models.standing import anchors
 from training.choosing import Setting
 from training.material import Material
 from training.policies.policy import Policy
 from training.rollout import Advance, Rollouts, Start, roll_out
 from training.situations import StartWindows, WindowConfig, draw_windows, listening_in
-from training.standing import anchors
 from training.stress.config import StressConfig
 from training.stress.histories import Hostile, hostile_histories
 from training.stress.measure import Swings, stand_ins, true_swings

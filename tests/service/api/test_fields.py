@@ -7,8 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from service.api.fields import Id, Incoming, ModeName, Moment, Rating, Report, SongCount, Time, Unit
+from service.api.fields import (
+    Id,
+    Incoming,
+    ModeName,
+    Moment,
+    Rating,
+    RecommendationId,
+    Report,
+    SongCount,
+    Time,
+    Unit,
+)
 from service.clock import to_datetime
+from service.recommendation_id import MAXIMUM_LENGTH
 
 
 def read(kind: Any, value: Any) -> Any:
@@ -37,6 +49,7 @@ def read(kind: Any, value: Any) -> Any:
         (Id, "a\n", r'got "a\n"'),
         (Id, "x" * 129, "got"),
         (Id, 7, "got 7"),
+        (RecommendationId, "x" * (MAXIMUM_LENGTH + 1), "expected an id of 1 to 512 characters"),
         (SongCount, 0, "expected a whole number from 1 to 20, got 0"),
         (SongCount, 21, "expected a whole number from 1 to 20, got 21"),
         (ModeName, "party", 'expected one of energize, focus, calm, sleep, unspecified, got "party"'),
@@ -56,6 +69,10 @@ def test_refuses_in_words(kind, value, message):
 @given(st.floats(0, 1))
 def test_takes_every_number_from_0_to_1(value):
     assert read(Unit, value) == value
+
+
+def test_takes_a_recommendation_id_of_any_length_that_one_can_have():
+    assert read(RecommendationId, "x" * MAXIMUM_LENGTH) == "x" * MAXIMUM_LENGTH
 
 
 def test_takes_a_whole_number_for_a_number():

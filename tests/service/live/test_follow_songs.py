@@ -9,7 +9,6 @@ from service.journal.catalogue import ReinstateSong, WithdrawSong
 from service.journal.journal import Journal, open_journal
 from service.journal.revisions import advance
 from service.journal.songs import ImportSongs, SongRecord
-from service.live import follow_songs
 from service.live.follow_songs import SongFollower
 from service.live.live import Live
 from tests.bundles import SPACE, make_embeddings, make_songs
@@ -38,19 +37,18 @@ def active(live: Live) -> set[str]:
     return {catalogue.songs[row].song_id for row in np.flatnonzero(~catalogue.withdrawn)}
 
 
-async def follower_of(journal: Journal) -> tuple[SongFollower, Live]:
+async def follower_of(journal: Journal, *, page: int = 2000) -> tuple[SongFollower, Live]:
     live = Live()
-    follower = SongFollower(journal, live)
+    follower = SongFollower(journal, live, page=page)
     await follower.look()
     return follower, live
 
 
-async def test_everything_is_read_at_first_and_then_what_changed(database_url: str, monkeypatch) -> None:
-    monkeypatch.setattr(follow_songs, "read_changes", _in_small_pages)
+async def test_everything_is_read_at_first_and_then_what_changed(database_url: str) -> None:
     async with open_journal(database_url) as journal:
         for start in range(0, 60, 7):
             await journal.administer(bring(*range(start, min(60, start + 7))))
-        follower, live = await follower_of(journal)
+        follower, live = await follower_of(journal, page=10)
         whole = live.catalogue
         await journal.administer(withdraw("song-5"))
         await journal.administer(bring(3, moved=1.0))
@@ -62,12 +60,6 @@ async def test_everything_is_read_at_first_and_then_what_changed(database_url: s
     assert len(live.catalogue) == 61
     moved = live.catalogue.embeddings[SPACE.name][live.catalogue.row("song-3")]
     np.testing.assert_array_equal(moved, make_embeddings()[3] + np.float32(1.0))
-
-
-def _in_small_pages(sql, *, since):
-    from service.journal.songs import read_changes
-
-    return read_changes(sql, since=since, limit=10)
 
 
 async def test_a_look_at_what_has_not_changed_changes_nothing(database_url: str) -> None:

@@ -1,12 +1,14 @@
 """A search finds the best songs that may be given, however they are laid out and whatever has changed since."""
 
+from collections.abc import Iterator
+from itertools import accumulate, count
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle import Bundle
-from service.live import layout
 from service.live.directions import directions
 from service.live.exact import ExactIndex
 from service.live.index import SongIndex
@@ -113,11 +115,11 @@ def test_exclusions_still_leave_as_many_songs_as_asked_for(tiny_bundle: Bundle, 
         assert allowed[rows].all()
 
 
-def test_a_large_catalogue_is_laid_out_by_measured_recall(tiny_bundle: Bundle, vectors, monkeypatch):
-    monkeypatch.setattr(layout, "EXACT_UP_TO", 100)
-    monkeypatch.setattr(layout, "measure_exact", _slow)
-
-    index = lay_out(vectors, np.ones(3000, bool), tiny_bundle.projections)
+def test_a_large_catalogue_is_laid_out_by_measured_recall(tiny_bundle: Bundle, vectors):
+    """By a timer on which each search is quicker than the one before: the class is quicker than the scan."""
+    index = lay_out(
+        vectors, np.ones(3000, bool), tiny_bundle.projections, exact_up_to=100, timer=speeding_up().__next__
+    )
 
     assert index.base_name.partition(" ")[0] in {kind.kind for kind in CLASSES}
     assert len(index.search(draw_queries(vectors, directions(tiny_bundle.projections))[0], 100)[0]) == 100
@@ -127,10 +129,15 @@ def test_a_small_catalogue_is_scanned(tiny_bundle: Bundle, vectors):
     assert lay_out(vectors, np.ones(3000, bool), tiny_bundle.projections).base_name == "exact"
 
 
-def _slow(exact, queries, count):
-    """As on a machine where the scan takes its time: which class is quicker is not what is tested here."""
-    truth, measured = measure_exact(exact, queries, count)
-    return truth, layout.Measured(recall=1.0, seconds=measured.seconds + 1)
+def test_a_class_that_is_no_quicker_than_the_scan_is_not_taken(tiny_bundle: Bundle, vectors):
+    index = lay_out(vectors, np.ones(3000, bool), tiny_bundle.projections, exact_up_to=100, timer=lambda: 0.0)
+
+    assert index.base_name == "exact"
+
+
+def speeding_up() -> Iterator[float]:
+    """Seconds, each less after the one before."""
+    return accumulate(1 / passed for passed in count(1))
 
 
 def _plain(vectors):

@@ -15,8 +15,9 @@ from models.exposure import ExposureSnapshot, empty_snapshot
 from models.guardrails import Rule, Rung
 from models.listening import NO_SONG, Mode, song_key
 from service.live.engine import Engine, open_engine
+from service.memory.state import Blocks
 from service.recommend.recommend import Recommended, recommend
-from service.recommend.view import Blocks, Offered, View
+from service.recommend.view import Offered, View
 from tests.bundles import SONG_COUNT, SPACE, make_catalogue, make_embeddings, make_songs
 from tests.service.recommend.situation import NOW, engine_with, newcomer, regular, view_of
 

@@ -5,8 +5,9 @@ import pytest
 
 from models.context import ClockField, ContextSchema, NumberField
 from models.listening import Listening, Mode, Population
+from models.standing import anchors
 from models.tokens import tokenise
-from training.standing import anchors, current_modes
+from training.standing import current_modes
 from training.stress.histories import CASES, Hostile, hostile_histories, in_mode
 
 SONGS, FAR = np.arange(100, 400), np.arange(900, 920)

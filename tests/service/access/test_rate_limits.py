@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as Refused
 
 from service.access.caller import EVERY_SCOPE, Caller
 from service.access.keyring import ANYBODY
-from service.access.limits import Limits, Rate, open_limits
+from service.access.rate_limits import Rate, RateLimits, open_rate_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -27,15 +27,15 @@ class Clock:
         return self.seconds
 
 
-def granted(limits: Limits, caller: Caller = KEY, *, asked: int = 50) -> int:
+def granted(limits: RateLimits, caller: Caller = KEY, *, asked: int = 50) -> int:
     """How many of so many requests are let through."""
-    standings = [limits.take(caller) for _ in range(asked)]
-    return sum(standing is not None and not standing.retry_after_seconds for standing in standings)
+    quotas = [limits.take(caller) for _ in range(asked)]
+    return sum(quota is not None and not quota.retry_after_seconds for quota in quotas)
 
 
 def test_a_burst_then_the_rate():
     clock = Clock()
-    limits = Limits(RATE, now=clock)
+    limits = RateLimits(RATE, now=clock)
 
     assert granted(limits) == 5
     clock.seconds += 1
@@ -45,7 +45,7 @@ def test_a_burst_then_the_rate():
 
 
 def test_says_what_is_left_and_when_to_come_again():
-    limits = Limits(RATE, now=Clock())
+    limits = RateLimits(RATE, now=Clock())
 
     first = limits.take(KEY)
     granted(limits)
@@ -56,20 +56,20 @@ def test_says_what_is_left_and_when_to_come_again():
 
 
 def test_one_key_does_not_use_up_anothers():
-    limits = Limits(RATE, now=Clock())
+    limits = RateLimits(RATE, now=Clock())
     granted(limits)
 
     assert granted(limits, OTHER) == 5
 
 
 def test_without_keys_there_is_no_limit():
-    assert Limits(RATE).take(ANYBODY) is None
+    assert RateLimits(RATE).take(ANYBODY) is None
 
 
 async def test_workers_pay_back_what_they_gave_out_beyond_the_shared_bucket():
     """Three workers grant five each before they know of each other: the bucket is ten below nothing."""
     clock, level = Clock(), RATE.burst
-    workers = [Limits(RATE, now=clock) for _ in range(3)]
+    workers = [RateLimits(RATE, now=clock) for _ in range(3)]
 
     async def share(_: str, taken: int) -> float:
         nonlocal level
@@ -86,7 +86,7 @@ async def test_workers_pay_back_what_they_gave_out_beyond_the_shared_bucket():
 
 
 async def test_without_redis_each_worker_goes_on_alone_and_tells_later():
-    limits = Limits(RATE, now=Clock())
+    limits = RateLimits(RATE, now=Clock())
     told: list[int] = []
 
     async def refuse(_: str, taken: int) -> float:
@@ -110,13 +110,13 @@ async def test_two_workers_share_one_bucket_in_redis(redis_url, redis_prefix):
     errors: list[str] = []
     options = {"prefix": redis_prefix, "rate": slow, "timeout_seconds": 1.0}
     async with (
-        open_limits(redis_url, on_error=lambda: errors.append("no"), **options) as one,
-        open_limits(redis_url, on_error=lambda: errors.append("no"), **options) as two,
+        open_rate_limits(redis_url, on_error=lambda: errors.append("no"), **options) as one,
+        open_rate_limits(redis_url, on_error=lambda: errors.append("no"), **options) as two,
     ):
         assert granted(one, asked=6) == 6
         granted(two, asked=1)
         async with asyncio.timeout(10):
-            while (standing := two.take(KEY)) is not None and not standing.retry_after_seconds:
+            while (quota := two.take(KEY)) is not None and not quota.retry_after_seconds:
                 await asyncio.sleep(0.3)
         async with Redis.from_url(redis_url) as redis:
             keys = [key async for key in redis.scan_iter(f"{redis_prefix}rate:*")]

@@ -49,8 +49,8 @@ class Rate:
     """The most requests at once after a rest."""
 
 
-class Standing(NamedTuple):
-    """Where a key stands after a request: what the answer's headers tell."""
+class Quota(NamedTuple):
+    """What a key has left after a request: what the answer's headers tell."""
 
     limit: int
     remaining: int
@@ -68,15 +68,15 @@ class _Bucket:
     """Since the last settlement."""
 
 
-class Limits:
-    """The buckets of one worker; open them with `open_limits`."""
+class RateLimits:
+    """The buckets of one worker; open them with `open_rate_limits`."""
 
     def __init__(self, rate: Rate, *, now: Callable[[], float] = monotonic) -> None:
         self._rate = rate
         self._now = now
         self._buckets: dict[str, _Bucket] = {}
 
-    def take(self, caller: Caller) -> Standing | None:
+    def take(self, caller: Caller) -> Quota | None:
         """Take one request from the caller's bucket, if there is one left; None for a caller without a limit."""
         if not caller.is_limited:
             return None
@@ -93,7 +93,7 @@ class Limits:
             bucket.taken += 1
         missing = self._rate.burst - bucket.level
         full = ceil(missing / self._rate.per_second)
-        return Standing(int(self._rate.burst), max(0, int(bucket.level)), full, wait)
+        return Quota(int(self._rate.burst), max(0, int(bucket.level)), full, wait)
 
     async def settle(self, share: Callable[[str, int], Any]) -> None:
         """Tell the other workers what was taken here, and learn what all of them have left.
@@ -121,11 +121,11 @@ class Limits:
 
 
 @asynccontextmanager
-async def open_limits(
+async def open_rate_limits(
     redis_url: str, *, prefix: str, rate: Rate, timeout_seconds: float, on_error: Callable[[], object]
-) -> AsyncIterator[Limits]:
+) -> AsyncIterator[RateLimits]:
     """Give the limits of this worker, settled with the others' in the background; Redis need not answer."""
-    limits = Limits(rate)
+    limits = RateLimits(rate)
     async with open_redis(redis_url, timeout_seconds=timeout_seconds) as redis:
         script = redis.register_script(_SETTLE)
 
