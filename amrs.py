@@ -76,6 +76,7 @@ class UtilityName(StrEnum):
     """What the policy is tuned for."""
 
     PAPER = "paper"
+    BALANCED = "balanced"
     MODE_AWARE = "mode-aware"
 
 
@@ -184,7 +185,13 @@ def export_log(
 def train(
     log: LogArgument,
     preset: PresetName = PresetName.QUICK,
-    utility: UtilityName = UtilityName.MODE_AWARE,
+    utility: Annotated[
+        UtilityName,
+        typer.Option(
+            help="What a song is worth: valence and arousal, as in the paper; the same in units of their spreads, "
+            "with engagement and rating; or nearness to the mode's region."
+        ),
+    ] = UtilityName.MODE_AWARE,
     pairs: PairsName = PairsName.SUPPORT,
     decoder: Annotated[
         DecoderName | None,
@@ -202,20 +209,25 @@ def train(
     from training import presets
     from training.command import train_bundle
     from training.decoding import decoder_of, pessimistic_rerank, policy_order
-    from training.judging import paper_utility, serving_utility
-    from training.learning import Recipe
+    from training.judging import balanced_utility, paper_utility, serving_utility
+    from training.learning import Recipe, UtilityIn
     from training.pairs import NegativeHistoryPairs, SupportPairs
     from training.run import TrainRequest
     from training.stress.config import config_named
 
     recipes = presets.QUICK if preset is PresetName.QUICK else presets.PAPER
+    utilities: dict[UtilityName, UtilityIn] = {
+        UtilityName.PAPER: paper_utility,
+        UtilityName.BALANCED: balanced_utility,
+        UtilityName.MODE_AWARE: serving_utility,
+    }
     named = {None: decoder_of(recipes), DecoderName.POLICY: policy_order, DecoderName.RERANK: pessimistic_rerank}
     request = TrainRequest(
         log=log,
         repository=repository_in(Path(os.environ.get("AMRS_HOME", "var"))),
         preset=recipes,
         recipe=Recipe(
-            utility_in=paper_utility if utility is UtilityName.PAPER else serving_utility,
+            utility_in=utilities[utility],
             pairs=SupportPairs() if pairs is PairsName.SUPPORT else NegativeHistoryPairs(),
         ),
         decoder_in=named[decoder],

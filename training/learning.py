@@ -25,13 +25,16 @@ from training.trained import PolicyOver, WorldOver, unit_targets
 from training.variety import Variety
 from training.world_model import TrainedWorldModel, train_ensemble
 
+UtilityIn = Callable[[Scales], LinearUtility | TargetUtility]
+"""Gives a utility in units of the spreads measured on training listeners."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One way to fine-tune Copycat."""
 
-    utility_in: Callable[[Scales], LinearUtility | TargetUtility]
-    """The utility of pairs, in units of the measured spreads."""
+    utility_in: UtilityIn
+    """The utility of pairs."""
     pairs: PairRecipe
     kl_budget_nats: float | None = None
     """In place of the preset's; infinite where only β holds the policy back, as in the paper."""

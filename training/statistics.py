@@ -109,12 +109,19 @@ def nadeau_bengio_t(values: Numbers, reference: Numbers, *, test_per_train: floa
 def mean_interval(values: Numbers, *, level: float = 0.95) -> Interval | None:
     """Return the t interval of the mean over repetitions; None of fewer than two."""
     numbers = _finite(values)
-    count = len(numbers)
-    if count < 2:
-        return None
-    mean = float(numbers.mean())
-    reach = float(stats.t.ppf(0.5 + level / 2, count - 1)) * float(numbers.std(ddof=1)) / count**0.5
-    return Interval(mean=mean, low=mean - reach, high=mean + reach, level=level)
+    return _t_interval(numbers, variance_factor=1 / max(len(numbers), 1), level=level)
+
+
+def nadeau_bengio_interval(
+    values: Numbers, reference: Numbers, *, test_per_train: float, level: float = 0.95
+) -> Interval | None:
+    """Return the t interval of values − reference over splits that overlap; None of fewer than two.
+
+    As wide as `nadeau_bengio_t` takes the mean difference to vary.
+    """
+    differences = _differences(values, reference)
+    factor = 1 / max(len(differences), 1) + test_per_train
+    return _t_interval(differences, variance_factor=factor, level=level)
 
 
 def paired_interval(values: Numbers, reference: Numbers, *, level: float = 0.95) -> Interval | None:
@@ -225,6 +232,15 @@ def clustered_function_interval(
     if not np.isfinite(told) or len(finite) < 0.95 * resamples:
         return None
     return _percentiles(float(told), finite, level)
+
+
+def _t_interval(numbers: Float[ndarray, " k"], *, variance_factor: float, level: float) -> Interval | None:
+    count = len(numbers)
+    if count < 2:
+        return None
+    mean = float(numbers.mean())
+    reach = float(stats.t.ppf(0.5 + level / 2, count - 1)) * float(numbers.std(ddof=1)) * variance_factor**0.5
+    return Interval(mean=mean, low=mean - reach, high=mean + reach, level=level)
 
 
 def _paired(values: Numbers, reference: Numbers, *, variance_factor: Callable[[int], float]) -> PairedTest | None:

@@ -12,6 +12,7 @@ from training.statistics import (
     clustered_gain_interval,
     clustered_interval,
     mean_interval,
+    nadeau_bengio_interval,
     nadeau_bengio_t,
     paired_gain_interval,
     paired_interval,
@@ -205,3 +206,13 @@ def test_a_function_that_divides_by_nothing_has_no_interval():
         )
         is None
     )
+
+
+def test_the_corrected_interval_is_as_wide_as_the_corrected_test_is_unsure():
+    """7/6 ± 4.302653 · sqrt((1/3 + 1/8) / 12) = 7/6 ± 0.840885."""
+    interval = nadeau_bengio_interval(VALUES, REFERENCE, test_per_train=1 / 8)
+
+    assert interval is not None
+    assert interval.low == pytest.approx(7 / 6 - 0.840885, abs=1e-6)
+    assert interval.high == pytest.approx(7 / 6 + 0.840885, abs=1e-6)
+    assert nadeau_bengio_interval([1.0], [0.0], test_per_train=1 / 8) is None

@@ -136,11 +136,11 @@ def paper_table(
 _PAPER_SPLITS: Final = 10
 
 _PAPER_NOTE: Final = (
-    "Mean (SD) over splits by listener, whole histories of test listeners, each signal at its best validation "
-    "epoch; the row below is what the paper printed of its own listeners. Stars: paired t-test against the base "
-    "as the paper prints it (* p < .05, ** p < .01, *** p < .001); a dagger stands where p < .05 remains after "
-    "the correction of Nadeau and Bengio for splits that overlap. Mean rank: over MSE e, AUC r, MSE v, MSE a, on "
-    "the splits that all ranked rows share."
+    "Mean (SD) over splits by listener; every token of test listeners' histories, from no more tokens back than "
+    "the row's model looks; each signal at its best validation epoch; the row below is what the paper printed of "
+    "its own listeners. Stars: paired t-test against the base as the paper prints it (* p < .05, ** p < .01, *** "
+    "p < .001); a dagger stands where p < .05 remains after the correction of Nadeau and Bengio for splits that "
+    "overlap. Mean rank: over MSE e, AUC r, MSE v, MSE a, on the splits that all ranked rows share."
 )
 
 
