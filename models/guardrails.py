@@ -77,7 +77,7 @@ PROPOSED_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
 
 Above = Annotated[float, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
-OFFERS_KNOWN: Final = 1_000
+OFFERS_KNOWN: Final = 400
 """Of a listener's offers, as many as are remembered, the newest; see `_repeats` for what is not."""
 Gap = Annotated[int, Field(ge=0, le=OFFERS_KNOWN)]
 
@@ -388,6 +388,21 @@ def guard_and_choose(
     forbidden = vetoes(candidates, steps, standing, limits)
     chosen = choose(dealt, forbidden & int(RUNG_RULES[rung]), shown, coverage, limits)
     return Choice(chosen=chosen, forbidden=forbidden, steps=steps, dealt=dealt)
+
+
+def offers_that_bind(hours: Float[ndarray, " R"], limits: Limits) -> int:
+    """Return how many of one listener's offers, the latest first, the repetition rule can ask for.
+
+    Decisions are recorded with these alone: with those behind them they would be the same.
+
+    Args:
+        hours: since each; NaN where unknown.
+        limits: the listener's.
+    """
+    count = np.arange(len(hours)) < max(limits.song_gap, limits.artist_gap)
+    lately = ~(hours >= max(limits.song_gap_hours, limits.artist_gap_hours))
+    places = np.flatnonzero(count | lately)
+    return int(places[-1]) + 1 if len(places) else 0
 
 
 def _repeats(candidates: Candidates, standing: Standing, limits: LimitColumns) -> Bool[ndarray, "B K"]:

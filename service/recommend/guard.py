@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from models.catalogue import artist_key, gather
-from models.guardrails import AFFECT, Candidates, Limits, Standing
+from models.guardrails import AFFECT, Candidates, Limits, Standing, offers_that_bind
 from models.listening import NO_SONG, Population, song_key
 from models.standing import anchors, estimates, have_played_since, priors
 from service.live.engine import Engine
@@ -50,20 +50,20 @@ def standings(
     of_play = have_played_since(together)
     estimate = _estimates(engine, encoded, of_play)
     source = np.where(of_play, "world_model", np.where(reported, "report", "prior")).tolist()
-    return [
-        (
-            Standing(
-                estimate=estimate[[place]],
-                anchor=anchor[[place]],
-                reported=reported[[place]],
-                recent_song=view.offered.song[None],
-                recent_artist=view.offered.artist[None],
-                recent_hours=(now[place] - view.offered.at[None]) / 3600.0,
-            ),
-            source[place],
+    found = []
+    for place, view in enumerate(views):
+        hours = (now[place] - view.offered.at) / 3600.0
+        lately = slice(offers_that_bind(hours, limits_of(engine, view)))
+        standing = Standing(
+            estimate=estimate[[place]],
+            anchor=anchor[[place]],
+            reported=reported[[place]],
+            recent_song=view.offered.song[None, lately],
+            recent_artist=view.offered.artist[None, lately],
+            recent_hours=hours[None, lately],
         )
-        for place, view in enumerate(views)
-    ]
+        found.append((standing, source[place]))
+    return found
 
 
 def candidates(

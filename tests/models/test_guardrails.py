@@ -23,6 +23,7 @@ from models.guardrails import (
     choose,
     guard_and_choose,
     limit_columns,
+    offers_that_bind,
     rules_of,
     vetoes,
 )
@@ -30,6 +31,7 @@ from models.listening import NO_SONG, Mode, Population
 from tests.bundles import make_guardrails
 from tests.models.situations import calm, limits, situations
 
+RECENT = ("recent_song", "recent_artist", "recent_hours")
 MODEST = settings(max_examples=100)
 
 LIMITS = Limits(
@@ -370,3 +372,19 @@ def test_a_table_survives_json():
 
     assert again == table
     assert again.digest == table.digest
+
+
+@MODEST
+@given(limits(), situations())
+def test_offers_that_cannot_bind_change_nothing(bounds: Limits, situation):
+    """One listener at a time: with the offers behind those that bind, or without them."""
+    candidates, standing = situation
+    hours = standing.recent_hours[0]
+    lately = slice(offers_that_bind(hours, bounds))
+    columns = limit_columns([bounds] * len(candidates.song))
+    steps = affect_steps(candidates, standing)
+    cut = replace(standing, **{name: getattr(standing, name)[:, lately] for name in RECENT})
+
+    np.testing.assert_array_equal(
+        vetoes(candidates, steps, standing, columns)[0], vetoes(candidates, steps, cut, columns)[0]
+    )
