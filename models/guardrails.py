@@ -77,7 +77,7 @@ PROPOSED_RUNGS: Final = (Rung.POLICY, Rung.WIDER)
 
 Above = Annotated[float, Field(gt=0)]
 Unit = Annotated[float, Field(ge=0, le=1)]
-OFFERS_KNOWN: Final = 400
+OFFERS_KNOWN: Final = 500
 """Of a listener's offers, as many as are remembered, the newest; see `_repeats` for what is not."""
 Gap = Annotated[int, Field(ge=0, le=OFFERS_KNOWN)]
 

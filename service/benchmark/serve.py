@@ -1,15 +1,16 @@
 """`amrs bench serve`: cycles per second beside the reference cycle on the same durability; the wait for a song.
 
 One cycle is a recommendation and the feedback on it, both committed before they are answered, so that every
-history grows. The load runs in this process, the servers in theirs. Each round measures the service and then
-the reference program, so that a ratio compares the same minutes of the same machine; medians over the rounds.
+history grows; each round has listeners of its own, so that histories are as long in the last as in the first. The
+load runs in this process, the servers in theirs. Each round measures the service and then the reference program,
+so that a ratio compares the same minutes of the same machine; medians over the rounds.
 """
 
 import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from socket import create_connection, socket
@@ -23,7 +24,7 @@ from rich.table import Table
 
 from models.errors import Unavailable
 from service.benchmark.home import benchmark_home
-from service.benchmark.load import Listener, Measured, closed_loop, connected, grow, paced
+from service.benchmark.load import Client, Listener, Measured, closed_loop, connected, grow, paced
 from service.benchmark.reference import DATABASE_VARIABLE, REDIS_VARIABLE
 from service.serve import as_environment, shared_resources
 from service.settings import Settings
@@ -94,23 +95,20 @@ def benchmark(settings: Settings, config: BenchmarkConfig, *, tell: Tell) -> lis
 async def _measure(port: int, reference_port: int, config: BenchmarkConfig, tell: Tell) -> list[Round]:
     async with AsyncExitStack() as stack:
 
-        async def listeners(at: int, name: str) -> list[Listener]:
-            clients = [await stack.enter_async_context(connected(HOST, at)) for _ in range(config.listener_count)]
-            return [
-                Listener(client, f"{name}-{place}", f"{name}-{os.getpid()}-{place}")
-                for place, client in enumerate(clients)
-            ]
+        async def clients(at: int) -> list[Client]:
+            return [await stack.enter_async_context(connected(HOST, at)) for _ in range(config.listener_count)]
 
-        ours, theirs = await listeners(port, "bench"), await listeners(reference_port, "reference")
-        await asyncio.gather(*(listener.start() for listener in ours))
-        tell(f"growing {len(ours)} histories to {config.event_count} plays")
-        await _sound(grow(ours, cycles=config.event_count))
+        ours, theirs = await clients(port), _listeners(await clients(reference_port), "reference")
+        tell(f"each round, {len(ours)} new histories of {config.event_count} plays")
         rounds = []
         for number in range(config.round_count):
-            peak = await _sound(closed_loop(ours, seconds=config.round_seconds))
+            fresh = _listeners(ours, f"bench-{number}")
+            await asyncio.gather(*(listener.start() for listener in fresh))
+            await _sound(grow(fresh, cycles=config.event_count))
+            peak = await _sound(closed_loop(fresh, seconds=config.round_seconds))
             reference = await _sound(closed_loop(theirs, seconds=config.round_seconds))
             rate = peak.cycles_per_second * config.paced_share
-            steady = await _sound(paced(ours, cycles_per_second=rate, seconds=config.round_seconds))
+            steady = await _sound(paced(fresh, cycles_per_second=rate, seconds=config.round_seconds))
             rounds.append(Round(peak=peak, reference=reference, paced=steady))
             tell(
                 f"round {number + 1}: {peak.cycles_per_second:.0f} cycles/s, "
@@ -119,6 +117,14 @@ async def _measure(port: int, reference_port: int, config: BenchmarkConfig, tell
                 f"{steady.percentile(0.99) * 1000:.1f} ms"
             )
         return rounds
+
+
+def _listeners(clients: Sequence[Client], name: str) -> list[Listener]:
+    """Return a new listener for each connection."""
+    return [
+        Listener(client, f"{name}-{place}", f"{name}-{os.getpid()}-{place}")
+        for place, client in enumerate(clients)
+    ]
 
 
 async def _sound(load: Awaitable[Measured]) -> Measured:

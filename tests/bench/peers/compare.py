@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import Unavailable
+from models.guardrails import OFFERS_KNOWN
 from service.benchmark.home import benchmark_home
 from service.benchmark.load import Listener, Measured, closed_loop, connected, grow
 from service.benchmark.serve import running_service as service_of
@@ -114,7 +115,7 @@ class Contender:
         """Return what one turn saw; connections are new ones, for idle ones may have been closed.
 
         Raises:
-            Unavailable: a cycle was refused.
+            Unavailable: a cycle was refused, or brought no song.
         """
         self.processes.go_on()
         async with AsyncExitStack() as stack:
@@ -124,9 +125,10 @@ class Contender:
                 before = self.processes.cpu_seconds()
                 measured = await closed_loop(list(self.listeners), seconds=length)
                 cpu_seconds = self.processes.cpu_seconds() - before
-                if measured.refusals:
+                if fruitless := measured.refusals + measured.silences:
                     raise Unavailable(
-                        f"{self.name} refused {measured.refusals} of {len(measured.latencies)} cycles"
+                        f"{self.name} gave no song in {fruitless} of {len(measured.latencies)} cycles: refused, "
+                        f"or silent, as for listeners who were offered {OFFERS_KNOWN} songs in a day"
                     )
         self.stand_still()
         return Turn(measured=measured, cpu_seconds=cpu_seconds)
