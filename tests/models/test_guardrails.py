@@ -64,13 +64,13 @@ def predicting(*affects: tuple[float, float], members: int = 2) -> tuple[Candida
     return replace(candidates, predicted=predicted), standing
 
 
+@np.errstate(all="ignore")
 def is_forbidden(rule: Rule, b: int, k: int, candidates: Candidates, standing: Standing, limits: Limits) -> bool:
     """Each rule once more, for one song, straight from SAFETY's table; anything not finite forbids."""
     tight = 1.0 if standing.reported[b] else limits.unreported_factor
-    with np.errstate(all="ignore"):
-        step = candidates.predicted[b, :, k, 2:].astype(np.float64) - standing.estimate[b]
-        (valence, arousal), (unsure_valence, unsure_arousal) = step.mean(axis=0), step.std(axis=0)
-        level = candidates.predicted[b, :, k, 3].astype(np.float64).mean()
+    step = candidates.predicted[b, :, k, 2:].astype(np.float64) - standing.estimate[b]
+    (valence, arousal), (unsure_valence, unsure_arousal) = step.mean(axis=0), step.std(axis=0)
+    level = candidates.predicted[b, :, k, 3].astype(np.float64).mean()
     match rule:
         case Rule.AROUSAL_STEP:
             rises = arousal + limits.caution * unsure_arousal <= limits.arousal_rise * tight
