@@ -419,13 +419,12 @@ def _repeats(candidates: Candidates, standing: Standing, limits: LimitColumns) -
     artist_bound &= standing.recent_song != NO_SONG
     same_song = candidates.song[:, :, None] == standing.recent_song[:, None, :]  # (B, K, R)
     same_artist = candidates.artist[:, :, None] == standing.recent_artist[:, None, :]
-    repeats = (same_song & song_bound[:, None, :]).any(axis=2) | (same_artist & artist_bound[:, None, :]).any(
-        axis=2
-    )
-    return np.asarray(repeats | _reach_no_further(standing.recent_song, hours, limits)[:, None])
+    by_song = (same_song & song_bound[:, None, :]).any(axis=2)
+    by_artist = (same_artist & artist_bound[:, None, :]).any(axis=2)
+    return np.asarray(by_song | by_artist | _ends_too_early(standing.recent_song, hours, limits)[:, None])
 
 
-def _reach_no_further(
+def _ends_too_early(
     song: Int[ndarray, "B R"], hours: Float[ndarray, "B R"], limits: LimitColumns
 ) -> Bool[ndarray, " B"]:
     """Return whether what is known of each listener's offers ends within the hours that count."""

@@ -33,9 +33,6 @@ from service.recommend.remember import view_of
 from service.recommend.view import NO_SONGS
 from service.telemetry.model_metrics import ModelMetrics
 
-OWN_RUNGS: Final = PROPOSED_RUNGS
-"""The rungs on which a song is the policy's own; below them, the bundle fell back."""
-
 _FRAMES: Final = 4
 
 _log = structlog.get_logger("amrs.recommend")
@@ -144,7 +141,7 @@ class Answering:
         engine, answer = answered
         self._count(engine, ERROR, 0.0)
         for outcome in answer.outcomes:
-            self._count(engine, FALLBACK, float(outcome.decision.rung not in OWN_RUNGS))
+            self._count(engine, FALLBACK, float(outcome.decision.rung not in PROPOSED_RUNGS))
 
     def _count(self, engine: Engine, measure: str, total: float) -> None:
         version = engine.bundle.version

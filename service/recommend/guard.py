@@ -31,7 +31,12 @@ def limits_of(engine: Engine, view: View) -> Limits:
 
 
 def standings(
-    engine: Engine, views: Sequence[View], encoded: Encoded, *, now: Sequence[float]
+    engine: Engine,
+    views: Sequence[View],
+    encoded: Encoded,
+    *,
+    limits: Sequence[Limits],
+    now: Sequence[float],
 ) -> list[tuple[Standing, str]]:
     """Return where each listener stands, and the source of what is known of their affect.
 
@@ -43,6 +48,7 @@ def standings(
         engine: what answers.
         views: of B listeners.
         encoded: their histories, read.
+        limits: that bind each of them: of what was offered lately, a standing holds what these can ask for.
         now: Unix seconds, UTC, of each.
     """
     together = encoded.listening
@@ -53,7 +59,7 @@ def standings(
     found = []
     for place, view in enumerate(views):
         hours = (now[place] - view.offered.at) / 3600.0
-        lately = slice(offers_that_bind(hours, limits_of(engine, view)))
+        lately = slice(offers_that_bind(hours, limits[place]))
         standing = Standing(
             estimate=estimate[[place]],
             anchor=anchor[[place]],

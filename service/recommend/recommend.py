@@ -171,10 +171,11 @@ class _Asking:
 
 def _next_songs(engine: Engine, asking: Sequence[_Asking], watch: Stopwatch) -> Iterator[Recommendation | Refusal]:
     views = [each.view for each in asking]
+    limits = [limits_of(engine, view) for view in views]
     with watch("encode"):
         encoded = encode(engine, [view.listening for view in views])
     with watch("predict"):
-        stand = standings(engine, views, encoded, now=[each.question.now for each in asking])
+        stand = standings(engine, views, encoded, limits=limits, now=[each.question.now for each in asking])
     ladder = Ladder(
         engine=engine, views=views, encoded=encoded, excluded=[each.excluded for each in asking], watch=watch
     )
@@ -186,10 +187,10 @@ def _next_songs(engine: Engine, asking: Sequence[_Asking], watch: Stopwatch) -> 
                     history_length=each.view.listening.play_count,
                     estimate_source=source,
                     standing=standing,
-                    limits=limits_of(engine, each.view),
+                    limits=bound,
                     snapshot=each.question.snapshot,
                 )
-                for each, (standing, source) in zip(asking, stand, strict=True)
+                for each, bound, (standing, source) in zip(asking, limits, stand, strict=True)
             ],
             ladder.propose,
             bundle=engine.bundle.version,

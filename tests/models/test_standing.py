@@ -14,7 +14,7 @@ from models.standing import anchors, estimates, have_played_since, last_plays, p
 from models.tokens import tokenise
 from service.live.engine import Engine, open_engine
 from service.recommend.encode import encode
-from service.recommend.guard import standings
+from service.recommend.guard import limits_of, standings
 from tests.bundles import CONTEXT, SPACE, make_catalogue, make_guardrails
 from tests.models.strategies import listenings
 from tests.service.recommend.situation import NOW, view_of
@@ -151,7 +151,9 @@ def test_a_rollout_and_the_service_have_the_same_listener_stand_in_the_same_plac
 
     rolled = standing_of(crowd, states, world, engine.catalogue, engine.bundle.guardrails, now)
     each = [crowd.select(np.array([place])) for place in range(crowd.listener_count)]
-    served = standings(engine, [view_of(one) for one in each], encode(engine, each), now=now.tolist())
+    views = [view_of(one) for one in each]
+    limits = [limits_of(engine, view) for view in views]
+    served = standings(engine, views, encode(engine, each), limits=limits, now=now.tolist())
 
     for place, (standing, source) in enumerate(served):
         np.testing.assert_allclose(standing.estimate[0], rolled.estimate[place], atol=1e-5)

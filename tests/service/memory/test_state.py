@@ -270,13 +270,7 @@ def test_a_long_history_is_cut_the_same_way(database_url: str) -> None:
     try:
         for session in range(5):
             for command in _long_session(listener, f"s-{session}", now + session * SECOND):
-                with engine.begin() as sql:
-                    (outcome,) = settle(sql, [command(state)])
-                    assert isinstance(outcome, Written)
-                    assert outcome.event is not None
-                    after = apply(state, outcome.event)
-                    assert after is not None
-                    state = after
+                state = _followed(engine, state, command(state))
             with engine.begin() as sql:
                 assert rebuild(sql, listener) == state
     finally:
@@ -297,19 +291,24 @@ def test_many_offers_are_cut_the_same_way(database_url: str) -> None:
                 songs = [f"song-{n}-{place}" for place in range(20)]
                 offered = {"expected_sequence": state.sequence, "request_id": f"r-{n}", "first": 20 * (n - 1)}
                 command = recommend(*songs, listener=listener, at=now + n * SECOND, **offered)
-            with engine.begin() as sql:
-                (outcome,) = settle(sql, [command])
-                assert isinstance(outcome, Written)
-                assert outcome.event is not None
-                after = apply(state, outcome.event)
-                assert after is not None
-                state = after
+            state = _followed(engine, state, command)
         with engine.begin() as sql:
             assert rebuild(sql, listener) == state
     finally:
         engine.dispose()
     assert len(state.offers) == OFFERS
     assert state.offers[-1].offered_at == now + asked * SECOND
+
+
+def _followed(engine: Engine, state: ListenerState, command: Command[Any]) -> ListenerState:
+    """Commit a write, and return the state after it."""
+    with engine.begin() as sql:
+        (outcome,) = settle(sql, [command])
+    assert isinstance(outcome, Written)
+    assert outcome.event is not None
+    after = apply(state, outcome.event)
+    assert after is not None
+    return after
 
 
 def _long_session(

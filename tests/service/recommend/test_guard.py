@@ -36,7 +36,8 @@ def with_withdrawn(withdrawn: np.ndarray) -> Catalogue:
 
 def stand(engine: Engine, *histories: Listening):
     views = [view_of(each) for each in histories]
-    return standings(engine, views, encode(engine, histories), now=[NOW] * len(views))
+    limits = [limits_of(engine, view) for view in views]
+    return standings(engine, views, encode(engine, histories), limits=limits, now=[NOW] * len(views))
 
 
 def heard(engine: Engine, listening: Listening, row: int = 7) -> Listening:
@@ -114,7 +115,8 @@ def test_hours_are_counted_from_each_offer_and_stay_unknown_where_its_time_is(en
     offered = Offered(song=np.array([3, 1]), artist=np.array([30, 10]), at=np.array([NOW - 1800, np.nan]))
     view = view_of(newcomer(), offered=offered)
 
-    ((standing, _),) = standings(engine, [view], encode(engine, [view.listening]), now=[NOW])
+    limits = [limits_of(engine, view)]
+    ((standing, _),) = standings(engine, [view], encode(engine, [view.listening]), limits=limits, now=[NOW])
 
     np.testing.assert_array_equal(standing.recent_hours, [[0.5, np.nan]])
     np.testing.assert_array_equal(standing.recent_song, [[3, 1]])
